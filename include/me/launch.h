@@ -1,0 +1,18 @@
+/* The plan's command line, and the process that runs it. */
+#ifndef ME_LAUNCH_H
+#define ME_LAUNCH_H
+
+#include "me/error.h"
+
+/* mpirun -hostfile HOSTFILE me_bench EXPERIMENT OPTIONS... [-- COMMAND]; NULL-terminated, freed
+ * with me_launch_argv_free. me_bench is given by its bare name: the machines find it by PATH. */
+int me_launch_argv(const char *hostfile, char *const *bench_args, char ***argv, struct me_error *err);
+void me_launch_argv_free(char **argv);
+
+/* Starts argv with the variables of `env_file` (gen.hosts.d/env: lines export NAME='VALUE') over
+ * ours, less `strip_env` (NULL-terminated names), waits, and returns its exit status in *status.
+ * SIGINT and SIGTERM to us become SIGUSR1 to mpirun (which forwards it to every rank: an orderly
+ * end), the second one SIGTERM. */
+int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status, struct me_error *err);
+
+#endif

@@ -1,0 +1,75 @@
+/* The plan: what every rank must know to run. It holds no secret; rank 0 broadcasts it as JSON text
+ * and stores the same text in the result. */
+#ifndef ME_PLAN_H
+#define ME_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "me/buffer.h"
+#include "me/error.h"
+#include "me/options.h"
+
+/* The options of an experiment: command line over config over defaults. */
+struct me_options_experiment {
+    const char *framework;  /* workload of the table ("native"); ignored if `command` is given */
+    int repeats;            /* 1.. */
+    int warmup;             /* unmeasured repeats first */
+    double idle_s;          /* idle phase before, for the net energy; 0: none */
+    double cooldown_s;      /* pause after each repeat */
+    double sample_hz;       /* 1..1000 */
+    double timeout_s;       /* a repeat that runs longer is ended and marked; 0: none */
+    const char *sources;    /* comma-separated names, or NULL: the program chooses */
+    char **command;         /* NULL-terminated user's command, or NULL; not freed by the codec */
+};
+/* name, default and help of each field; shared by me_bench, me run, me hosts and the config. */
+extern const struct me_option me_experiment_options[];
+void me_experiment_defaults(struct me_options_experiment *experiment);
+
+enum me_machine_status {
+    ME_STATUS_OK = 0,
+    ME_STATUS_FAILED,       /* its workload or its meter failed; reason says what */
+    ME_STATUS_INTERRUPTED,
+    ME_STATUS_SKIPPED,      /* not part of the run: failed at `me hosts --skip-failed` */
+    ME_STATUS_DUPLICATE,    /* another entry is the same machine (boot id); counted there */
+    ME_STATUS_LOST,         /* no record came back */
+};
+const char *me_status_name(enum me_machine_status status);
+
+/* A machine as the plan knows it: no address, no user, no secret. */
+struct me_plan_machine {
+    int id;
+    char name[64];
+    char alias[16];         /* the hostfile's made-up name: "me-0001"; "localhost" for 0 */
+    char country[4];        /* "" if unknown */
+    char region[48];
+    double grid_g_per_kwh;  /* resolved; see grid_source */
+    char grid_source[160];  /* table or config, year, basis: see me/carbon.h */
+    char basis[16];         /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
+    double pue;
+    enum me_machine_status status;
+    char reason[256];
+};
+
+#define ME_PLAN_COMMAND_MAX 256
+struct me_plan {
+    char experiment[128];
+    char run_id[17];        /* random hex: names journals and temporary files of this run */
+    char workload[64];      /* "native", "spin", ... or "command" */
+    char *command[ME_PLAN_COMMAND_MAX + 1]; /* user's command, NULL-terminated; empty for a table workload */
+    int repeats, warmup;
+    double idle_s, cooldown_s, sample_hz, timeout_s;
+    char sources[128];      /* "" : chosen by the program */
+    bool run_local;         /* rank 0 measures */
+    bool from_hostfile;     /* machines are those of `me hosts`; else one machine a node, by rank */
+    struct me_plan_machine *machines;
+    size_t count;
+    char **strip_env;       /* names of variables that hold passwords: no child sees them */
+    size_t strip_count;
+};
+void me_plan_release(struct me_plan *plan);
+
+/* src/config/plan_json.c */
+int me_plan_to_json(const struct me_plan *plan, struct me_buffer *out, struct me_error *err);
+int me_plan_from_json(const char *text, size_t len, struct me_plan *out, struct me_error *err);
+
+#endif

@@ -1,0 +1,26 @@
+/* The result file (HDF5 format 1), and the journal. */
+#ifndef ME_STORE_H
+#define ME_STORE_H
+
+#include "me/result.h"
+
+/* Writes the file beside `path`, flushes, renames: a reader never sees half a file. */
+int me_store_write(const char *path, const struct me_result *result, struct me_error *err);
+/* Reads it back. Without series if `with_series` is false. A file that is not ours or of a later
+ * format is ME_E_INPUT. */
+int me_store_read(const char *path, bool with_series, struct me_result *out, struct me_error *err);
+
+/* The journal: the record's chunks on the machine's own disk, append only. */
+struct me_journal;
+/* Creates DIR (with parents, mode 0700) and DIR/NAME; an old file of that name is replaced. */
+int me_journal_open(struct me_journal **out, const char *dir, const char *name, struct me_error *err);
+/* Appends and hands to the kernel; `sync` also waits for the disk (fdatasync). A full disk is
+ * remembered and reported once by close; measuring goes on. */
+void me_journal_append(struct me_journal *journal, const struct me_buffer *chunks, bool sync);
+/* Closes; `keep` false also removes the file and its directory if empty. NULL-safe. -1 if an append
+ * had failed. */
+int me_journal_close(struct me_journal *journal, bool keep, struct me_error *err);
+/* The directory for journals of this user: $XDG_STATE_HOME or ~/.local/state, + /machine-energy. */
+int me_journal_dir(char *dir, size_t size, struct me_error *err);
+
+#endif

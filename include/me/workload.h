@@ -1,0 +1,64 @@
+/* What is run on every machine, always as a child process: a row of the table, or the user's own
+ * command. To add a workload: a kernel is src/workload/<name>.c with a function of type
+ * me_kernel_main and a row in table.c; everything else is a command line in table.c. */
+#ifndef ME_WORKLOAD_H
+#define ME_WORKLOAD_H
+
+#include <sys/types.h>
+#include "me/error.h"
+#include "me/plan.h"
+
+struct me_workload {
+    const char *name;      /* "native" */
+    const char *summary;
+    const char *needs;     /* for people: "dataset-fashion-mnist, OpenBLAS" */
+    const char *kernel;    /* me_kernel's operand that runs it; it takes "--check" too */
+};
+extern const struct me_workload me_workload_table[];  /* ends with name == NULL */
+const struct me_workload *me_workload_find(const char *name);  /* NULL if unknown */
+
+/* The argument vector for the plan: the user's command, or {me_kernel, name}. me_kernel is looked
+ * for beside the running program, then in ../libexec/machine-energy. The caller frees with
+ * me_workload_argv_free. */
+int me_workload_argv(const struct me_plan *plan, char ***argv, struct me_error *err);
+void me_workload_argv_free(char **argv);
+
+struct me_child_options {
+    char *const *argv;
+    const char *stdout_path, *stderr_path;  /* created, truncated */
+    char *const *strip_env;                 /* names, NULL-terminated: no child sees them */
+    int machine_id, machine_count, repeat;  /* ME_MACHINE_ID, ME_MACHINES, ME_REPEAT */
+};
+
+enum me_child_event_type {
+    ME_CHILD_NOTHING,      /* the time is up, or a signal came */
+    ME_CHILD_BEGIN,        /* region begins: name */
+    ME_CHILD_END,          /* region ends: name */
+    ME_CHILD_WORK,         /* work done: amount, name = unit */
+    ME_CHILD_BAD_MARK,     /* a line that is not in the protocol: name = its first bytes, cleaned */
+    ME_CHILD_EXITED,       /* status; no more events */
+};
+struct me_child_event {
+    enum me_child_event_type type;
+    char name[48];
+    double amount;
+    int exit_status;       /* 0..255, or 256 + signal */
+};
+
+struct me_child;
+/* Starts the workload in its own process group, with the cores of the machine's allocation (the
+ * parent process's, whatever binding mpirun gave this rank), a mark pipe named in ME_MARK_FD, the
+ * launcher's variables (OMPI_*, PMIX_*, PRTE_*, ORTE_*) and strip_env removed, and dying with us.
+ * A command that is not there is an ME_E_RUN that says so. */
+int me_child_start(struct me_child **out, const struct me_child_options *options, struct me_error *err);
+/* Waits up to timeout_ms for the next event. Marks come before EXITED. */
+void me_child_wait(struct me_child *child, int timeout_ms, struct me_child_event *event);
+/* Ends the whole process group and all descendants: SIGTERM, then SIGKILL after grace_ms. */
+void me_child_stop(struct me_child *child, int grace_ms);
+/* Ends what is left, reaps, frees; NULL-safe. Returns how many stray descendants had to be killed. */
+int me_child_release(struct me_child *child);
+
+/* A kernel: runs in the me_kernel program. Returns its exit status. */
+typedef int me_kernel_main(int argc, char **argv);
+
+#endif

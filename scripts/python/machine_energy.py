@@ -1,0 +1,110 @@
+"""Reads a result of Machine Energy (HDF5, format 1) into pandas data frames.
+
+    import machine_energy
+    result = machine_energy.read("exp1")          # the experiment's folder, or its .h5 file
+    result.summary.sort_values("energy_mean_j")
+    result.summary.attrs["units"]["energy_mean_j"]  # "J"
+    result.series(1, 1).plot()                    # samples of machine 1, repeat 1
+
+Needs h5py and pandas (Debian: python3-h5py python3-pandas). As a program it prints the summary.
+"""
+import pathlib
+import sys
+
+import h5py
+import pandas as pd
+
+FORMAT = "machine-energy"
+FORMAT_VERSION = 1
+TABLES = ("machines", "channels", "repeats", "energies", "regions", "summary")
+
+
+class Result:
+    """One experiment: a data frame a table, `attrs` (dict), and the samples by series()."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        with h5py.File(self.path, "r") as file:
+            self.attrs = {name: _plain(value) for name, value in file.attrs.items()}
+            if self.attrs.get("format") != FORMAT:
+                raise ValueError(f"{self.path}: not a result of Machine Energy")
+            if self.attrs["format_version"] > FORMAT_VERSION:
+                raise ValueError(
+                    f"{self.path}: of format {self.attrs['format_version']}, this reader knows up to "
+                    f"{FORMAT_VERSION}; use a newer machine_energy.py"
+                )
+            for table in TABLES:
+                setattr(self, table, _frame(file[table]))
+            self.series_keys = sorted(
+                (int(machine), int(repeat))
+                for machine, repeats in file["series"].items()
+                for repeat in repeats
+                if machine.isdigit() and repeat.isdigit()
+            )
+
+    def series(self, machine_id, repeat):
+        """The samples of one repeat (0: the idle phase): a column a channel, indexed by time (UTC)."""
+        with h5py.File(self.path, "r") as file:
+            return _samples(_group(file, machine_id, repeat), "values")
+
+    def states(self, machine_id, repeat):
+        """The state of each sample, shaped as series(): 0 absent, 1 good, 2 failed."""
+        with h5py.File(self.path, "r") as file:
+            return _samples(_group(file, machine_id, repeat), "states")
+
+    def __repr__(self):
+        return f"<machine_energy.Result {self.attrs['experiment']}: {len(self.machines)} machines>"
+
+
+def read(path):
+    """Reads an experiment's folder, or a .h5 file."""
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path = path / f"{path.resolve().name}.h5"
+    return Result(path)
+
+
+def _plain(value):
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if getattr(value, "shape", None) == ():
+        return value.item()
+    if hasattr(value, "tolist"):
+        return [_plain(item) for item in value.tolist()]
+    return value
+
+
+def _frame(dataset):
+    rows = dataset[()]
+    columns = {}
+    for name in rows.dtype.names:
+        column = rows[name]
+        if column.dtype.kind == "S":
+            columns[name] = pd.Series([text.decode("utf-8") for text in column], dtype=object)
+        else:
+            columns[name] = pd.Series(column.copy())
+    frame = pd.DataFrame(columns)
+    frame.attrs["units"] = dict(zip(rows.dtype.names, _plain(dataset.attrs["units"])))
+    frame.attrs["description"] = _plain(dataset.attrs["description"])
+    return frame
+
+
+def _group(file, machine_id, repeat):
+    name = f"series/{machine_id}/{repeat}"
+    if name not in file:
+        raise KeyError(f"no samples of machine {machine_id}, repeat {repeat}; see series_keys")
+    return file[name]
+
+
+def _samples(group, dataset):
+    channels = _plain(group.attrs["channels"])
+    time = pd.to_datetime(group["time_ns"][()], unit="ns", utc=True).rename("time")
+    frame = pd.DataFrame(group[dataset][()], index=time, columns=channels)
+    frame.attrs["units"] = dict(zip(channels, _plain(group[dataset].attrs["units"])))
+    return frame
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: machine_energy.py EXPERIMENT")
+    print(read(sys.argv[1]).summary.to_string(index=False))

@@ -1,0 +1,111 @@
+/* me_bench: one rank a machine. The way of an experiment:
+ *
+ *   options.c   command line over config over defaults
+ *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
+ *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal)
+ *   head.c      rank 0: lets all start together, shows progress, stops, takes the records
+ *   assemble.c  rank 0: records -> result -> file and logs
+ *   run.c       the order of all that; main.c is four lines */
+#ifndef ME_BENCH_H
+#define ME_BENCH_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "../gather/gather.h"
+#include "me/options.h"
+#include "me/plan.h"
+#include "me/result.h"
+
+struct me_bench_options {
+    struct me_options_experiment experiment; /* first: its option rows have offsets of their own */
+    bool append, force;
+    const char *progress;    /* auto, lines, none */
+    const char *root;
+    double lost_after_s;
+    const char *folder;      /* EXPERIMENT */
+    bool help, version;
+};
+/* Parses over the values that `options` holds (me_bench_defaults first). argv is reordered. */
+void me_bench_defaults(struct me_bench_options *options);
+int me_bench_parse(int argc, char **argv, struct me_bench_options *options, struct me_error *err);
+void me_bench_help(FILE *out);
+
+/* setup.c. Reads $ME_HOSTS_DIR/machines.json if there is one, else an empty plan; then the command
+ * line again over it, since only now the config's values are known. */
+int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
+                  struct me_error *err);
+/* Makes the experiment's folder ready, or says why not: exists without --append or --force. */
+int me_setup_folder(const struct me_bench_options *options, struct me_error *err);
+/* "<folder>/<name>.h5" */
+void me_setup_result_path(const char *folder, char *path, size_t size);
+
+/* roles.c: who measures what; pure. One rank a boot id measures: the first that may. Machines of the
+ * plan that no rank came for are LOST, those that are another one again are DUPLICATE. Without a
+ * hostfile the plan's machines are made here: one a node, numbered by rank. */
+int me_roles_assign(struct me_plan *plan, const struct me_hello *hellos, int ranks, struct me_role *roles,
+                    struct me_error *err);
+
+/* The other side of a station: what lets it start and what can stop it. */
+struct me_link {
+    void *context;
+    /* Stands before phase n until all machines do; false: stop. */
+    bool (*ready)(struct me_link *link, int n);
+    /* Called several times a second with what to show; false: stop. */
+    bool (*tick)(struct me_link *link, const struct me_progress *now);
+};
+
+/* station.c. Measures and fills `record` (also when it fails or is stopped: then the record says
+ * so). *journal_path gets the journal's place for messages. Returns -1 only if there is no record. */
+struct me_station_options {
+    const struct me_plan *plan;
+    struct me_role role;
+    const char *root;
+};
+struct me_journal;
+int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,
+                   struct me_journal **journal, struct me_error *err);
+
+/* head.c */
+struct me_head;
+int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan, const struct me_role *roles,
+                   const struct me_bench_options *options, FILE *terminal, struct me_error *err);
+void me_head_destroy(struct me_head *head);
+struct me_link me_head_link(struct me_head *head); /* for the station of rank 0 itself */
+/* Waits until every record is in, or those that are missing are given up. */
+void me_head_wait(struct me_head *head);
+/* The record of a rank; NULL or empty if none came. */
+struct me_buffer *me_head_record(struct me_head *head, int rank);
+bool me_head_stopped(const struct me_head *head);
+/* Tells all ranks whether their journals may go. */
+void me_head_release(struct me_head *head, bool stored);
+
+/* follow.c: the ranks that are not the head. */
+struct me_follow {
+    MPI_Comm comm;
+    bool stopped;
+    int64_t told_ns;         /* when progress was last sent */
+};
+struct me_link me_follow_link(struct me_follow *follow);
+/* Sends the record (NULL: this rank stood aside) and waits for the head's word: may the journal go? */
+int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored, struct me_error *err);
+
+/* assemble.c: records to result (after the one that is there, for --append), file and logs. `own` is
+ * rank 0's record or NULL. *result is ranked; the caller releases it. */
+int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
+                struct me_buffer *own, const struct me_bench_options *options, struct me_result *result,
+                struct me_error *err);
+
+/* progress.c: one line a machine on a terminal, plain lines elsewhere. */
+struct me_progress_view;
+int me_progress_open(struct me_progress_view **out, const char *mode, const struct me_plan *plan, FILE *file);
+void me_progress_show(struct me_progress_view *view, const struct me_progress *progress);
+void me_progress_close(struct me_progress_view *view); /* NULL-safe */
+
+/* signals.c: SIGINT, SIGTERM and SIGUSR1 (mpirun forwards it) ask for an orderly end. */
+void me_signals_watch(void);
+int me_signals_caught(void); /* the signal's number, or 0 */
+
+/* run.c: the world is a parameter. Returns the exit code, or -1 with err. */
+int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err);
+
+#endif

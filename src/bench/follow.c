@@ -1,0 +1,65 @@
+#include "bench.h"
+#include "me/clock.h"
+
+#define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
+#define TELL_EVERY_NS (ME_NS_PER_S / 4)
+#define HEAD 0
+
+/* Takes one message of the head's, if there is one. Returns its tag, or 0. */
+static int take_word(struct me_follow *follow, int *word)
+{
+    int rank, len;
+    enum me_tag tag;
+    if (!me_gather_look(follow->comm, &rank, &tag, &len)) return 0;
+    me_gather_take(follow->comm, rank, tag, word, len <= (int)sizeof *word ? len : 0);
+    if (tag == ME_TAG_STOP) follow->stopped = true;
+    return (int)tag;
+}
+
+static bool follow_ready(struct me_link *link, int n)
+{
+    struct me_follow *follow = link->context;
+    int go = 0;
+    me_gather_tell(follow->comm, HEAD, ME_TAG_READY, &n, sizeof n);
+    while (!follow->stopped && !me_signals_caught()) {
+        int tag = take_word(follow, &go);
+        if (tag == ME_TAG_GO && go >= n) return true;
+        if (!tag) me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
+    }
+    follow->stopped = true;
+    return false;
+}
+
+static bool follow_tick(struct me_link *link, const struct me_progress *now)
+{
+    struct me_follow *follow = link->context;
+    int64_t instant = me_clock_mono_ns();
+    int word;
+    if (now->ended || instant - follow->told_ns >= TELL_EVERY_NS) {
+        me_gather_tell(follow->comm, HEAD, ME_TAG_PROGRESS, now, sizeof *now);
+        follow->told_ns = instant;
+    }
+    take_word(follow, &word);
+    return !follow->stopped;
+}
+
+struct me_link me_follow_link(struct me_follow *follow)
+{
+    return (struct me_link){.context = follow, .ready = follow_ready, .tick = follow_tick};
+}
+
+static bool head_is_gone(void *context)
+{
+    (void)context;
+    return false; /* if the head dies, mpirun ends us: the journal stays */
+}
+
+int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored, struct me_error *err)
+{
+    int word = 0;
+    *stored = false;
+    if (record && me_gather_send_record(follow->comm, record, head_is_gone, NULL, err)) return -1;
+    while (take_word(follow, &word) != ME_TAG_RELEASE) me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
+    *stored = word != 0;
+    return 0;
+}

@@ -1,0 +1,62 @@
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "bench.h"
+#include "me/version.h"
+
+/* Every rank checks the command line, before MPI starts; only the first one speaks. */
+static bool is_first_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *rank = getenv(names[i]);
+        if (rank) return strcmp(rank, "0") == 0;
+    }
+    return true;
+}
+
+static int say(const struct me_error *err)
+{
+    if (err->code != ME_OK && is_first_rank()) fprintf(stderr, "me_bench: %s\n", err->text);
+    return (int)err->code;
+}
+
+/* A copy of the vector: parsing reorders it, and the head parses once more over the config. */
+static char **copy_vector(int argc, char **argv)
+{
+    char **copy = calloc((size_t)argc + 1, sizeof *copy);
+    if (copy) memcpy(copy, argv, (size_t)argc * sizeof *copy);
+    return copy;
+}
+
+static int check_line(int argc, char **argv, struct me_bench_options *options, struct me_error *err)
+{
+    char **line = copy_vector(argc, argv);
+    if (!line) return me_fail(err, ME_E_RUN, "no memory");
+    me_bench_defaults(options);
+    int rc = me_bench_parse(argc, line, options, err);
+    free(line);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct me_error err = {0};
+    struct me_bench_options options;
+    if (check_line(argc, argv, &options, &err)) return say(&err);
+    if (options.help || options.version) {
+        if (options.help) me_bench_help(stdout);
+        else printf("me_bench (Machine Energy) %s\n", ME_VERSION);
+        return 0;
+    }
+    int granted;
+    if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted)) {
+        fprintf(stderr, "me_bench: MPI did not start; start it with mpirun or srun --mpi=pmix\n");
+        return ME_E_RUN;
+    }
+    int code = me_bench_run(MPI_COMM_WORLD, argc, argv, stderr, &err);
+    if (code < 0) code = say(&err);
+    MPI_Finalize();
+    return code;
+}

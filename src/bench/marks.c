@@ -1,0 +1,158 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "station.h"
+
+#define REGIONS_MAX 1000000       /* calls a repeat; beyond it calls are not recorded, and it is said */
+#define LOG_BYTES_MAX (8u << 20)  /* of each output; the middle of a longer one is left out */
+
+void me_station_marks_reset(struct me_station *st)
+{
+    st->region_count = 0;
+    st->regions_full = false;
+}
+
+static void note(struct me_span *span, const char *what, const char *name)
+{
+    if (!span->note[0]) snprintf(span->note, sizeof span->note, "%s%s", what, name);
+}
+
+static bool grow_regions(struct me_station *st)
+{
+    if (st->region_count < st->region_capacity) return true;
+    size_t capacity = st->region_capacity ? st->region_capacity * 2 : 64;
+    if (capacity > REGIONS_MAX * 2) return false;
+    struct me_station_region *grown = realloc(st->regions, capacity * sizeof *grown);
+    if (!grown) return false;
+    st->regions = grown;
+    st->region_capacity = capacity;
+    return true;
+}
+
+static int begin_region(struct me_station *st, const struct me_child_event *event, struct me_span *span,
+                        struct me_error *err)
+{
+    size_t index;
+    if (st->region_count >= REGIONS_MAX || !grow_regions(st)) {
+        st->regions_full = true;
+        note(span, "too many region marks; not all were recorded: ", event->name);
+        return 0;
+    }
+    if (me_sampler_edge(st->sampler, &index, err)) return -1;
+    struct me_station_region *region = &st->regions[st->region_count++];
+    *region = (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
+    snprintf(region->call.region, sizeof region->call.region, "%s", event->name);
+    return 0;
+}
+
+static int end_region(struct me_station *st, const struct me_child_event *event, struct me_span *span,
+                      struct me_error *err)
+{
+    size_t i = st->region_count, index;
+    while (i > 0 && !(st->regions[i - 1].open && !strcmp(st->regions[i - 1].call.region, event->name))) i--;
+    if (i == 0) {
+        if (!st->regions_full) note(span, "end of a region that had not begun: ", event->name);
+        return 0;
+    }
+    if (me_sampler_edge(st->sampler, &index, err)) return -1;
+    st->regions[i - 1].call.last = (uint32_t)index;
+    st->regions[i - 1].open = false;
+    return 0;
+}
+
+int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span,
+                    struct me_error *err)
+{
+    switch (event->type) {
+    case ME_CHILD_BEGIN: return begin_region(st, event, span, err);
+    case ME_CHILD_END: return end_region(st, event, span, err);
+    case ME_CHILD_WORK:
+        if (span->work_unit[0] && strncmp(span->work_unit, event->name, sizeof span->work_unit - 1)) {
+            note(span, "work in a second unit was left out: ", event->name);
+            return 0;
+        }
+        span->work = (isnan(span->work) ? 0 : span->work) + event->amount;
+        snprintf(span->work_unit, sizeof span->work_unit, "%.23s", event->name);
+        return 0;
+    case ME_CHILD_BAD_MARK: note(span, "a line that is no mark: ", event->name); return 0;
+    case ME_CHILD_NOTHING:
+    case ME_CHILD_EXITED: return 0;
+    }
+    return 0;
+}
+
+void me_station_marks_close(struct me_station *st, struct me_span *span)
+{
+    for (size_t i = 0; i < st->region_count; i++) {
+        struct me_station_region *region = &st->regions[i];
+        if (!region->open) continue;
+        region->call.last = span->last;
+        region->open = false;
+        note(span, "region was not ended: ", region->call.region);
+    }
+}
+
+void me_station_emit_regions(struct me_station *st, const struct me_span *span, me_station_emit *emit)
+{
+    if (span->phase != ME_PHASE_RUN || !st->region_count) return;
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    for (size_t i = 0; i < st->region_count; i++) me_record_put_region(&chunk, &st->regions[i].call);
+    emit(st, &chunk, false);
+}
+
+/* The whole file, or its first and last halves of the limit with a line between. */
+static void read_log(FILE *file, struct me_buffer *text)
+{
+    char piece[65536];
+    size_t n;
+    if (fseek(file, 0, SEEK_END)) return;
+    long size = ftell(file);
+    rewind(file);
+    while (text->len < LOG_BYTES_MAX / 2 && (n = fread(piece, 1, sizeof piece, file)) > 0)
+        me_buffer_append(text, piece, n);
+    long tail = size - (long)(LOG_BYTES_MAX / 2);
+    if (size > (long)LOG_BYTES_MAX && !fseek(file, tail, SEEK_SET))
+        me_buffer_printf(text, "\n[me_bench: %ld bytes left out here]\n", tail - (long)text->len);
+    while (text->len <= LOG_BYTES_MAX + sizeof piece && (n = fread(piece, 1, sizeof piece, file)) > 0)
+        me_buffer_append(text, piece, n);
+}
+
+static void emit_log(struct me_station *st, struct me_log log, const char *suffix, me_station_emit *emit)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id, suffix);
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    struct me_buffer text = ME_BUFFER_INIT, chunk = ME_BUFFER_INIT;
+    read_log(file, &text);
+    fclose(file);
+    unlink(path);
+    if (text.len && !text.failed) {
+        log.text = text.data;
+        log.len = text.len;
+        me_record_put_log(&chunk, &log);
+        emit(st, &chunk, false);
+    }
+    me_buffer_release(&text);
+}
+
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, me_station_emit *emit)
+{
+    struct me_log log = {.repeat = repeat, .phase = phase};
+    emit_log(st, log, "out", emit);
+    log.is_stderr = true;
+    emit_log(st, log, "err", emit);
+}
+
+void me_station_say_exit(struct me_station *st, const struct me_span *span)
+{
+    if (span->note[0] && span->exit_status != 0)
+        snprintf(st->failed, sizeof st->failed, "repeat %d: %s", span->repeat, span->note);
+    else if (span->exit_status >= 256)
+        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload was ended by signal %d (%s)", span->repeat,
+                 span->exit_status - 256, strsignal(span->exit_status - 256));
+    else
+        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload exited with status %d", span->repeat,
+                 span->exit_status);
+}

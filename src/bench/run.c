@@ -1,0 +1,157 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench.h"
+#include "me/carbon.h"
+#include "me/root.h"
+#include "me/store.h"
+
+#define HEAD 0
+
+struct world {
+    MPI_Comm comm;
+    int rank, ranks;
+    struct me_bench_options options;
+    struct me_plan plan;
+    struct me_role *roles, role;
+    FILE *out;
+};
+
+static void say_hello(const struct world *w, struct me_hello *hello)
+{
+    long id;
+    const char *text = getenv("ME_MACHINE_ID");
+    struct me_root root;
+    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 1, 9999, &id) ? (int32_t)id : -1};
+    gethostname(hello->host, sizeof hello->host - 1);
+    if (me_root_open(&root, w->options.root, NULL)) return;
+    me_root_boot_id(&root, hello->boot_id);
+    me_root_close(&root);
+}
+
+static int check_ranks(const struct world *w, struct me_error *err)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < w->plan.count; i++)
+        if (w->plan.machines[i].id && w->plan.machines[i].status == ME_STATUS_OK) ready++;
+    if (!w->plan.from_hostfile || w->ranks > 1 || ready == 0) return 0;
+    return me_fail(err, ME_E_INPUT,
+                   "ME_HOSTS_DIR names %zu machines but one rank was started: give mpirun -hostfile gen.hosts, or "
+                   "unset ME_HOSTS_DIR",
+                   ready);
+}
+
+/* Rank 0 decides everything; nothing is touched before all of it was found good. */
+static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos, struct me_buffer *text,
+                   struct me_error *err)
+{
+    if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
+    if (check_ranks(w, err)) return -1;
+    if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
+    if (me_carbon_resolve(&w->plan, err)) return -1;
+    if (me_plan_to_json(&w->plan, text, err)) return -1;
+    return me_setup_folder(&w->options, err);
+}
+
+/* Who is who, and what is to be done; on every rank. */
+static int agree(struct world *w, int argc, char **argv, struct me_error *err)
+{
+    struct me_hello mine, *hellos = NULL;
+    struct me_buffer text = ME_BUFFER_INIT;
+    int rc = -1, failed = 0;
+    if (w->rank == HEAD) {
+        hellos = calloc((size_t)w->ranks, sizeof *hellos);
+        w->roles = calloc((size_t)w->ranks, sizeof *w->roles);
+        if (!hellos || !w->roles) failed = me_fail(err, ME_E_RUN, "no memory for %d ranks", w->ranks);
+    }
+    say_hello(w, &mine);
+    if (failed || me_gather_hello(w->comm, &mine, hellos, err)) goto out;
+    if (w->rank == HEAD && prepare(w, argc, argv, hellos, &text, err)) me_buffer_release(&text);
+    if (me_gather_broadcast(w->comm, &text, err)) goto out;
+    if (w->rank != HEAD && me_plan_from_json(text.data, text.len, &w->plan, err)) goto out;
+    rc = me_gather_roles(w->comm, w->roles, &w->role, err);
+out:
+    free(hellos);
+    me_buffer_release(&text);
+    return rc;
+}
+
+static int follow(struct world *w, struct me_error *err)
+{
+    struct me_follow follower = {.comm = w->comm};
+    struct me_link link = me_follow_link(&follower);
+    struct me_buffer record = ME_BUFFER_INIT;
+    struct me_journal *journal = NULL;
+    bool stored = false, measures = w->role.machine_id >= 0;
+    int rc = 0;
+    if (measures) {
+        struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
+        rc = me_station_run(&options, &link, &record, &journal, err);
+    }
+    if (!rc) rc = me_follow_finish(&follower, measures ? &record : NULL, &stored, err);
+    me_journal_close(journal, !stored, NULL);
+    me_buffer_release(&record);
+    return rc ? -1 : 0;
+}
+
+static void say_done(const struct world *w, const struct me_result *result)
+{
+    char path[4096];
+    me_setup_result_path(w->options.folder, path, sizeof path);
+    for (size_t i = 0; i < result->machine_count; i++) {
+        const struct me_row_machine *m = &result->machines[i];
+        if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
+    }
+    fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
+}
+
+static int lead(struct world *w, struct me_error *err)
+{
+    struct me_head *head = NULL;
+    struct me_buffer record = ME_BUFFER_INIT;
+    struct me_journal *journal = NULL;
+    struct me_result result = {0};
+    int rc = me_head_create(&head, w->comm, &w->plan, w->roles, &w->options, w->out, err);
+    if (rc) return -1;
+    if (w->role.machine_id >= 0) {
+        struct me_link link = me_head_link(head);
+        struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
+        rc = me_station_run(&options, &link, &record, &journal, err);
+    }
+    me_head_wait(head);
+    if (!rc) rc = me_assemble(&w->plan, w->roles, w->ranks, head, &record, &w->options, &result, err);
+    me_head_release(head, !rc);
+    me_journal_close(journal, rc != 0, NULL);
+    if (!rc) {
+        say_done(w, &result);
+        rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;
+    } else if (err->code != ME_OK) {
+        fprintf(w->out, "me_bench: the result was not written; what was measured is in the journals of the machines "
+                        "(~/.local/state/machine-energy)\n");
+    }
+    me_result_release(&result);
+    me_buffer_release(&record);
+    me_head_destroy(head);
+    return rc;
+}
+
+int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
+{
+    struct world w = {.comm = comm, .out = out};
+    MPI_Comm_rank(comm, &w.rank);
+    MPI_Comm_size(comm, &w.ranks);
+    MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
+    me_signals_watch();
+    char **line = calloc((size_t)argc + 1, sizeof *line); /* the head parses a second time, over the config */
+    if (!line) return me_fail(err, ME_E_RUN, "no memory");
+    memcpy(line, argv, (size_t)argc * sizeof *line);
+    me_bench_defaults(&w.options);
+    int rc = me_bench_parse(argc, line, &w.options, err);
+    if (!rc) rc = agree(&w, argc, argv, err);
+    if (!rc) rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
+    else if (w.rank != HEAD && err->code == ME_OK) rc = ME_E_INPUT; /* the head has said why */
+    free(w.roles);
+    free(line);
+    me_plan_release(&w.plan);
+    return rc;
+}

@@ -1,0 +1,279 @@
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench.h"
+#include "me/clock.h"
+#include "me/facts.h"
+#include "me/sample.h"
+#include "me/store.h"
+#include "me/version.h"
+#include "me/workload.h"
+#include "station.h"
+
+#define TICK_MS 100
+#define STOP_GRACE_MS 200 /* mpirun kills its ranks one second after it asked them to end */
+#define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
+
+/* Everything the record says goes through here: to memory, from which it is gathered, and to the
+ * journal on disk. The sampling thread and the main thread both come here. */
+static void emit(struct me_station *st, struct me_buffer *chunk, bool sync)
+{
+    pthread_mutex_lock(&st->emitting);
+    me_buffer_append(st->stream, chunk->data, chunk->len);
+    if (chunk->failed) st->stream->failed = true;
+    if (st->journal) me_journal_append(st->journal, chunk, sync);
+    pthread_mutex_unlock(&st->emitting);
+    me_buffer_release(chunk);
+}
+
+static void emit_samples(void *context, const struct me_series *series, size_t first, size_t last)
+{
+    struct me_station *st = context;
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    me_record_put_samples(&chunk, series, first, last);
+    emit(st, &chunk, false);
+}
+
+static void emit_span(struct me_station *st, const struct me_span *span)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    me_record_put_span(&chunk, span);
+    emit(st, &chunk, true);
+}
+
+static void emit_head(struct me_station *st)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    me_record_put_facts(&chunk, &st->facts);
+    me_record_put_channels(&chunk, st->meter.channels, st->meter.channel_count);
+    emit(st, &chunk, true);
+}
+
+static void emit_end(struct me_station *st, enum me_machine_status status, const char *reason)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    me_record_put_end(&chunk, status, reason);
+    emit(st, &chunk, true);
+}
+
+/* --- phases ------------------------------------------------------------------------------------ */
+
+static bool tick(struct me_station *st, const struct me_span *span, bool ended)
+{
+    struct me_progress now = {.machine_id = st->facts.machine_id, .phase = (int32_t)span->phase,
+                              .repeat = span->repeat, .ended = ended};
+    now.elapsed_s = me_ns_to_s(me_clock_mono_ns() - st->begin_ns);
+    me_sampler_now(st->sampler, span->first, &now.energy_j, &now.power_w);
+    if (ended) now.power_w = now.energy_j / now.elapsed_s; /* the mean, once all is known */
+    if (!st->link->tick(st->link, &now)) st->stopped = true;
+    return !st->stopped;
+}
+
+static int begin_span(struct me_station *st, enum me_phase phase, int repeat, struct me_span *span, struct me_error *err)
+{
+    *span = (struct me_span){.phase = phase, .repeat = repeat, .work = NAN, .exit_status = -1};
+    size_t first;
+    me_sampler_gap_reset(st->sampler);
+    me_sampler_stats(st->sampler, &st->before);
+    if (me_sampler_edge(st->sampler, &first, err)) return -1;
+    span->first = (uint32_t)first;
+    st->begin_ns = me_clock_mono_ns();
+    return 0;
+}
+
+static int end_span(struct me_station *st, struct me_span *span, struct me_error *err)
+{
+    struct me_sampler_stats after;
+    size_t last;
+    if (me_sampler_edge(st->sampler, &last, err)) return -1;
+    me_sampler_stats(st->sampler, &after);
+    span->last = (uint32_t)last;
+    span->late_samples = after.late - st->before.late;
+    span->sampler_cpu_ns = after.cpu_ns - st->before.cpu_ns;
+    span->longest_gap_ns = after.longest_gap_ns;
+    tick(st, span, true);
+    return 0;
+}
+
+/* A phase in which nothing runs: idle and cooldown. */
+static int rest(struct me_station *st, enum me_phase phase, int repeat, double seconds, struct me_error *err)
+{
+    if (seconds <= 0 || st->stopped) return 0;
+    struct me_span span;
+    if (begin_span(st, phase, repeat, &span, err)) return -1;
+    int64_t end = me_clock_mono_ns() + (int64_t)(seconds * 1e9);
+    for (int64_t now; (now = me_clock_mono_ns()) < end && !me_signals_caught();) {
+        me_clock_sleep_until(now + IDLE_AND_COOLDOWN_TICK_NS < end ? now + IDLE_AND_COOLDOWN_TICK_NS : end);
+        if (!tick(st, &span, false)) break;
+    }
+    if (end_span(st, &span, err)) return -1;
+    if (st->stopped) snprintf(span.note, sizeof span.note, "interrupted");
+    emit_span(st, &span);
+    return 0;
+}
+
+/* --- the workload ------------------------------------------------------------------------------ */
+
+static void log_path(const struct me_station *st, const char *what, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id, what);
+}
+
+static int start_child(struct me_station *st, int repeat, struct me_error *err)
+{
+    char out[4200], errout[4200];
+    log_path(st, "out", out, sizeof out);
+    log_path(st, "err", errout, sizeof errout);
+    struct me_child_options options = {.argv = st->argv, .stdout_path = out, .stderr_path = errout,
+                                       .strip_env = st->strip_env, .machine_id = st->facts.machine_id,
+                                       .machine_count = st->role.machine_count, .repeat = repeat};
+    return me_child_start(&st->child, &options, err);
+}
+
+static bool time_is_up(const struct me_station *st)
+{
+    return st->plan->timeout_s > 0 && me_ns_to_s(me_clock_mono_ns() - st->begin_ns) >= st->plan->timeout_s;
+}
+
+/* Takes events until the workload has ended, by itself or by us. */
+static int watch_child(struct me_station *st, struct me_span *span, struct me_error *err)
+{
+    struct me_child_event event = {0};
+    int64_t shown = 0;
+    bool ended_by_us = false;
+    while (event.type != ME_CHILD_EXITED) {
+        me_child_wait(st->child, TICK_MS, &event);
+        if (me_station_mark(st, &event, span, err)) return -1;
+        int64_t now = me_clock_mono_ns();
+        if (now - shown >= TICK_MS * (ME_NS_PER_S / 1000) && event.type != ME_CHILD_EXITED) {
+            tick(st, span, false);
+            shown = now;
+        }
+        if (ended_by_us || event.type == ME_CHILD_EXITED) continue;
+        bool late = time_is_up(st);
+        if (!late && !st->stopped && !me_signals_caught()) continue;
+        if (late) snprintf(span->note, sizeof span->note, "timeout after %g s", st->plan->timeout_s);
+        else snprintf(span->note, sizeof span->note, "interrupted");
+        st->stopped = st->stopped || !late;
+        me_child_stop(st->child, STOP_GRACE_MS);
+        ended_by_us = true;
+    }
+    span->exit_status = event.exit_status;
+    return 0;
+}
+
+static int run_workload(struct me_station *st, enum me_phase phase, int repeat, struct me_error *err)
+{
+    struct me_span span;
+    if (st->stopped) return 0;
+    if (!st->link->ready(st->link, ++st->stand)) {
+        st->stopped = true;
+        return 0;
+    }
+    me_station_marks_reset(st);
+    if (begin_span(st, phase, repeat, &span, err)) return -1;
+    if (start_child(st, repeat, err)) return -1;
+    int rc = watch_child(st, &span, err);
+    if (!rc) rc = end_span(st, &span, err);
+    int strays = me_child_release(st->child);
+    st->child = NULL;
+    if (rc) return -1;
+    if (strays > 0 && !span.note[0])
+        snprintf(span.note, sizeof span.note, "%d processes left behind were ended", strays);
+    me_station_marks_close(st, &span);
+    me_station_emit_regions(st, &span, emit);
+    emit_span(st, &span);
+    me_station_emit_logs(st, phase, repeat, emit);
+    if (span.exit_status != 0 && !st->failed[0] && !st->stopped) me_station_say_exit(st, &span);
+    return 0;
+}
+
+static int run_phases(struct me_station *st, struct me_error *err)
+{
+    const struct me_plan *plan = st->plan;
+    if (!st->link->ready(st->link, ++st->stand)) {
+        st->stopped = true;
+        return 0;
+    }
+    if (rest(st, ME_PHASE_IDLE, 0, plan->idle_s, err)) return -1;
+    for (int i = 1; i <= plan->warmup && !st->stopped; i++)
+        if (run_workload(st, ME_PHASE_WARMUP, i, err)) return -1;
+    for (int i = 1; i <= plan->repeats && !st->stopped; i++) {
+        if (run_workload(st, ME_PHASE_RUN, i, err)) return -1;
+        if (rest(st, ME_PHASE_COOLDOWN, i, plan->cooldown_s, err)) return -1;
+    }
+    return 0;
+}
+
+/* --- opening and closing ----------------------------------------------------------------------- */
+
+static void open_journal(struct me_station *st)
+{
+    struct me_error err = {0};
+    char name[64];
+    if (me_journal_dir(st->journal_dir, sizeof st->journal_dir, &err)) {
+        snprintf(st->journal_dir, sizeof st->journal_dir, "/tmp");
+    }
+    snprintf(name, sizeof name, "%s-%d.mej", st->plan->run_id, st->facts.machine_id);
+    /* Measuring goes on without a journal, but does not hide it. */
+    if (me_journal_open(&st->journal, st->journal_dir, name, &err)) {
+        fprintf(stderr, "me_bench: no journal on this machine: %.900s\n", err.text);
+        snprintf(st->journal_dir, sizeof st->journal_dir, "/tmp");
+    }
+}
+
+static int open_station(struct me_station *st, const char *root, struct me_error *err)
+{
+    if (me_meter_open(&st->meter, root, st->plan->sources, err)) return -1;
+    me_machine_facts(&st->meter.root, &st->facts);
+    st->facts.machine_id = st->role.machine_id;
+    st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
+    for (size_t i = 0; i < st->plan->count; i++)
+        if (st->plan->machines[i].id == st->role.machine_id)
+            snprintf(st->facts.name, sizeof st->facts.name, "%s", st->plan->machines[i].name);
+    open_journal(st);
+    emit_head(st);
+    char scopes[64];
+    me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
+    if (!scopes[0]) return me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
+    if (me_workload_argv(st->plan, &st->argv, err)) return -1;
+    st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
+    if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
+    for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
+    me_series_init(&st->series, st->meter.channel_count);
+    return me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st, err);
+}
+
+static void close_station(struct me_station *st)
+{
+    me_child_release(st->child);
+    me_sampler_stop(st->sampler);
+    me_meter_close(&st->meter);
+    me_series_release(&st->series);
+    me_workload_argv_free(st->argv);
+    free(st->strip_env);
+    free(st->regions);
+    pthread_mutex_destroy(&st->emitting);
+}
+
+int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,
+                   struct me_journal **journal, struct me_error *err)
+{
+    struct me_station st = {.plan = options->plan, .role = options->role, .link = link, .stream = record};
+    st.meter.root.fd = -1;
+    pthread_mutex_init(&st.emitting, NULL);
+    struct me_error local = {0};
+    int rc = open_station(&st, options->root, &local);
+    if (!rc) rc = run_phases(&st, &local);
+    if (rc) snprintf(st.failed, sizeof st.failed, "%.255s", local.text);
+    me_sampler_stop(st.sampler); /* no chunk may come behind the end */
+    st.sampler = NULL;
+    enum me_machine_status status = st.stopped ? ME_STATUS_INTERRUPTED : st.failed[0] ? ME_STATUS_FAILED : ME_STATUS_OK;
+    emit_end(&st, status, st.stopped ? "stopped before its end" : st.failed);
+    *journal = st.journal;
+    close_station(&st);
+    return record->failed ? me_fail(err, ME_E_RUN, "no memory for the record") : 0;
+}

@@ -1,0 +1,54 @@
+/* A station: what a measuring rank holds while it runs. station.c has the phases, marks.c the
+ * regions, work and logs of the workload. */
+#ifndef ME_STATION_H
+#define ME_STATION_H
+
+#include <pthread.h>
+#include "bench.h"
+#include "me/sample.h"
+#include "me/store.h"
+#include "me/workload.h"
+
+struct me_station_region {
+    struct me_region_call call;
+    bool open;
+};
+
+struct me_station {
+    const struct me_plan *plan;
+    struct me_role role;
+    struct me_link *link;
+    struct me_facts facts;
+    struct me_meter meter;
+    struct me_series series;
+    struct me_sampler *sampler;
+    struct me_sampler_stats before; /* at the begin of the phase */
+    int64_t begin_ns;
+    int stand;                      /* how many barriers were stood before */
+    char **argv, **strip_env;
+    struct me_child *child;
+    struct me_station_region *regions; /* of the current repeat */
+    size_t region_count, region_capacity;
+    bool regions_full;
+    struct me_buffer *stream;       /* the record; guarded by `emitting`, as the journal */
+    struct me_journal *journal;
+    char journal_dir[4096];
+    pthread_mutex_t emitting;
+    bool stopped;
+    char failed[256];               /* the first thing that went wrong */
+};
+
+typedef void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
+
+void me_station_marks_reset(struct me_station *st);
+/* Reads an edge for a begin or an end, adds work, notes what is not in the protocol. */
+int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span, struct me_error *err);
+/* Regions still open end with the span. */
+void me_station_marks_close(struct me_station *st, struct me_span *span);
+void me_station_emit_regions(struct me_station *st, const struct me_span *span, me_station_emit *emit);
+/* Takes the workload's output files of this repeat into the record and removes them. */
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, me_station_emit *emit);
+/* Remembers a bad exit status as the station's failure. */
+void me_station_say_exit(struct me_station *st, const struct me_span *span);
+
+#endif

@@ -1,0 +1,71 @@
+#include <stdio.h>
+#include "cli.h"
+#include "me/version.h"
+#include "prepare.h"
+
+#define FIELD(name) offsetof(struct me_prepare_options, name)
+
+static const struct me_option options[] = {
+    {"check", 0, ME_OPTION_FLAG, FIELD(check), 0, 0, NULL, "only report: no key, no staging, nothing written anywhere"},
+    {"framework", 0, ME_OPTION_STRING, FIELD(framework), 0, 0, "NAME",
+     "workload to check for: native, spin or sleep (default: the config's, else native)"},
+    {"output", 'o', ME_OPTION_STRING, FIELD(output), 0, 0, "FILE",
+     "hostfile to write (default gen.hosts); its companion folder is FILE.d"},
+    {"skip-failed", 0, ME_OPTION_FLAG, FIELD(skip_failed), 0, 0, NULL,
+     "go on without the machines that fail; the result names them"},
+    {"accept-new", 0, ME_OPTION_FLAG, FIELD(accept_new), 0, 0, NULL,
+     "record host keys seen for the first time in known_hosts; changed ones are always refused"},
+    {"insecure-config", 0, ME_OPTION_FLAG, FIELD(insecure_config), 0, 0, NULL,
+     "accept a config with a password that others can read"},
+    {"connect-timeout", 0, ME_OPTION_DOUBLE, FIELD(connect_timeout_s), 0.1, 3600, "SECONDS",
+     "time for name lookup, connection and login of a machine (default 10)"},
+    {"key-days", 0, ME_OPTION_INT, FIELD(key_days), 1, 365, "N",
+     "days until the experiment key expires on the machines (default 7)"},
+    {.name = NULL},
+};
+
+const struct me_command me_cli_hosts_command = {
+    .program = "me hosts",
+    .usage = "CONFIG [OPTION...] [-- COMMAND [ARG...]]",
+    .summary = "Reach all machines of a config and write the hostfile for mpirun.",
+    .details =
+        "CONFIG is a file, - for standard input, or the JSON text itself. All machines are reached at\n"
+        "once; what is missing on one is told with its cure, and nothing is written then.\n"
+        "\n"
+        "Each machine gets the public half of a key made for this set of experiments, restricted and\n"
+        "with an expiry, and me_bench where it has none. me clean takes both away again.\n"
+        "\n"
+        "  me hosts config.json\n"
+        "  me hosts config.json --check\n"
+        "  me hosts config.json -o lab.hosts -- ./solver\n"
+        "\n"
+        "Exit status: 0 done; 2 bad input, nothing was touched; 3 a machine failed.\n",
+    .options = options,
+    .min_operands = 1,
+    .max_operands = 1,
+    .takes_command = true,
+};
+
+int me_cli_hosts(int argc, char **argv, struct me_error *err)
+{
+    struct me_prepare_options settings;
+    struct me_operands operands;
+    struct me_cluster cluster;
+    me_prepare_defaults(&settings);
+    if (me_options_parse(&me_cli_hosts_command, argc, argv, &settings, &operands, err)) return -1;
+    if (operands.help || operands.version) {
+        if (operands.help) me_options_help(&me_cli_hosts_command, stdout);
+        else printf("me (Machine Energy) %s\n", ME_VERSION);
+        return 0;
+    }
+    settings.command = operands.command;
+    if (me_prepare_read(operands.values[0], &settings, &cluster, err)) return -1;
+    int rc = me_prepare(&cluster, &settings, stdout, err);
+    if (!rc && !settings.check)
+        printf("\nWritten: %s and %s.d (the key expires in %d days). Next:\n"
+               "  . %s%s.d/env\n  mpirun -hostfile %s me_bench EXPERIMENT\n",
+               settings.output, settings.output, settings.key_days, settings.output[0] == '/' ? "" : "./", settings.output,
+               settings.output);
+    me_cluster_release(&cluster);
+    return rc;
+}

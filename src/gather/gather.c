@@ -1,0 +1,96 @@
+#include "gather.h"
+#include <stdlib.h>
+#include <string.h>
+#include "me/clock.h"
+
+#define PIECE_BYTES (4 << 20)
+#define HEAD 0
+
+static int mpi_failed(struct me_error *err, int code, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int len = 0;
+    MPI_Error_string(code, text, &len);
+    return me_fail(err, ME_E_RUN, "%s: %s", what, text);
+}
+
+int me_gather_broadcast(MPI_Comm comm, struct me_buffer *text, struct me_error *err)
+{
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    uint64_t len = rank == HEAD ? text->len : 0;
+    int code = MPI_Bcast(&len, 1, MPI_UINT64_T, HEAD, comm);
+    if (code) return mpi_failed(err, code, "broadcast of the plan");
+    if (len == 0 || len > (64u << 20)) return -1;
+    char *bytes = rank == HEAD ? text->data : malloc((size_t)len);
+    if (!bytes) return me_fail(err, ME_E_RUN, "no memory for the plan");
+    code = MPI_Bcast(bytes, (int)len, MPI_BYTE, HEAD, comm);
+    if (rank != HEAD) {
+        if (!code) me_buffer_append(text, bytes, (size_t)len);
+        free(bytes);
+    }
+    return code ? mpi_failed(err, code, "broadcast of the plan") : 0;
+}
+
+int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello *hellos, struct me_error *err)
+{
+    int code = MPI_Gather(mine, sizeof *mine, MPI_BYTE, hellos, sizeof *hellos, MPI_BYTE, HEAD, comm);
+    return code ? mpi_failed(err, code, "gather of the machines' names") : 0;
+}
+
+int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *mine, struct me_error *err)
+{
+    int code = MPI_Scatter(roles, sizeof *roles, MPI_BYTE, mine, sizeof *mine, MPI_BYTE, HEAD, comm);
+    return code ? mpi_failed(err, code, "scatter of the roles") : 0;
+}
+
+void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len)
+{
+    /* Short messages go by the eager protocol: the send does not wait for a receive. */
+    MPI_Send(bytes, len, MPI_BYTE, rank, (int)tag, comm);
+}
+
+bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len)
+{
+    int found = 0;
+    MPI_Status status;
+    if (MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &found, &status) || !found) return false;
+    *rank = status.MPI_SOURCE;
+    *tag = (enum me_tag)status.MPI_TAG;
+    MPI_Get_count(&status, MPI_BYTE, len);
+    return true;
+}
+
+void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int len)
+{
+    MPI_Recv(bytes, len, MPI_BYTE, rank, (int)tag, comm, MPI_STATUS_IGNORE);
+}
+
+static int send_piece(MPI_Comm comm, const char *bytes, int len, bool (*give_up)(void *), void *context,
+                      struct me_error *err)
+{
+    MPI_Request request;
+    int code = MPI_Isend(bytes, len, MPI_BYTE, HEAD, ME_TAG_RECORD, comm, &request);
+    if (code) return mpi_failed(err, code, "sending the record");
+    for (int sent = 0;;) {
+        MPI_Test(&request, &sent, MPI_STATUS_IGNORE);
+        if (sent) return 0;
+        if (give_up(context)) {
+            MPI_Request_free(&request); /* the journal has it all */
+            return me_fail(err, ME_E_RUN, "the head does not take the record");
+        }
+        me_clock_sleep_until(me_clock_mono_ns() + ME_NS_PER_S / 1000);
+    }
+}
+
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *), void *context,
+                          struct me_error *err)
+{
+    for (size_t at = 0; at < record->len; at += PIECE_BYTES) {
+        size_t left = record->len - at;
+        int len = left < PIECE_BYTES ? (int)left : PIECE_BYTES;
+        if (send_piece(comm, record->data + at, len, give_up, context, err)) return -1;
+    }
+    me_gather_tell(comm, HEAD, ME_TAG_RECORD_END, NULL, 0);
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* What ranks say to rank 0 (the head) and back. All talk after the start is point to point, so that
+ * a machine that ends early, or is lost, never leaves the others waiting in a collective call. Every
+ * wait sleeps between looks: Open MPI's own waits spin, and the spinning would be measured.
+ *
+ *   to the head:    READY n   the machine stands before phase n
+ *                   PROGRESS  struct me_progress, a few times a second; may be lost
+ *                   RECORD    a piece of the record; RECORD_END behind the last
+ *   from the head:  GO n      all machines stood before phase n
+ *                   STOP      end now, keep what was measured
+ *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
+ */
+#ifndef ME_GATHER_H
+#define ME_GATHER_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "me/buffer.h"
+#include "me/error.h"
+
+enum me_tag { ME_TAG_READY = 1, ME_TAG_PROGRESS, ME_TAG_RECORD, ME_TAG_RECORD_END, ME_TAG_GO, ME_TAG_STOP, ME_TAG_RELEASE };
+
+/* What each rank tells of itself before anything else. */
+struct me_hello {
+    int32_t machine_id;    /* ME_MACHINE_ID as the launch agent set it; -1: not set */
+    char boot_id[40];
+    char host[64];
+};
+
+/* What the head answers. */
+struct me_role {
+    int32_t machine_id;    /* -1: this rank stands aside */
+    int32_t machine_count; /* machines that measure */
+};
+
+struct me_progress {
+    int32_t machine_id, phase /* enum me_phase */, repeat;
+    int32_t ended;         /* the last word on this phase */
+    double elapsed_s, power_w, energy_j;  /* NaN where not known */
+};
+
+/* Gives every rank the head's text; on the others `text` is filled. A NULL-length text (the head
+ * failed) gives -1 on all of them without an error of their own. */
+int me_gather_broadcast(MPI_Comm comm, struct me_buffer *text, struct me_error *err);
+/* hellos: [size] on rank 0, untouched elsewhere. */
+int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello *hellos, struct me_error *err);
+int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *mine, struct me_error *err);
+
+/* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
+void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len);
+/* Is there a message for us, from anyone? Says whose, which and how long; me_gather_take takes it. */
+bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);
+void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int len);
+/* Sends the record to the head in pieces, sleeping while it travels; gives up when `give_up` says so. */
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *), void *context,
+                          struct me_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+#include "me/channel.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Reasons written by me_channels_count begin so; it takes them back when it is asked again, and
+ * leaves the reasons of the sources (a mirror, a stalled counter) alone. */
+#define OUR_REASON "not added: "
+
+/* A counter whose source names no maximum power is taken for one that could be this hungry: a wrap
+ * that goes unseen is worse than a span that is called invalid. */
+#define UNKNOWN_MAX_POWER_W 1000.0
+
+const char *me_scope_name(enum me_scope scope)
+{
+    static const char *const names[ME_SCOPE_COUNT] = {"core", "package", "dram", "gpu", "platform", "node"};
+    return names[scope];
+}
+
+const char *me_kind_name(enum me_kind kind)
+{
+    return kind == ME_KIND_COUNTER ? "counter" : "gauge";
+}
+
+const char *me_class_name(enum me_class cls)
+{
+    static const char *const names[] = {"counter", "integrated", "modelled"};
+    return names[cls];
+}
+
+static bool is_usable(const struct me_channel *channel, bool modelled)
+{
+    return !channel->why_not[0] && (channel->cls == ME_CLASS_MODELLED) == modelled;
+}
+
+static bool is_same_package(const struct me_channel *a, const struct me_channel *b)
+{
+    return a->package == b->package || a->package < 0 || b->package < 0;
+}
+
+/* Does `other` measure the same thing as `channel`, only better? Channels of one source are told
+ * apart by that source (two dies of a package are two); of two sources the first in the table wins,
+ * after the better class. A node has one meter, whoever reads it. GPUs are not numbered by package. */
+static bool is_better_twin(const struct me_channel *other, const struct me_channel *channel, bool earlier)
+{
+    if (other->scope != channel->scope || !other->counted) return false;
+    if (other->cls != channel->cls ? other->cls > channel->cls : !earlier) return false;
+    if (channel->scope == ME_SCOPE_NODE) return true;
+    if (channel->scope == ME_SCOPE_GPU) return false;
+    if (channel->scope == ME_SCOPE_PLATFORM) return is_same_package(other, channel);
+    return strcmp(other->source, channel->source) != 0 && is_same_package(other, channel);
+}
+
+static void leave_out(struct me_channel *channel, const char *because)
+{
+    channel->counted = false;
+    snprintf(channel->why_not, sizeof channel->why_not, OUR_REASON "%s", because);
+}
+
+/* Counts the usable channels of one scope, twins once. Returns how many count. */
+static size_t count_scope(struct me_channel *channels, size_t n, enum me_scope scope, bool modelled)
+{
+    size_t counted = 0;
+    for (size_t i = 0; i < n; i++)
+        if (channels[i].scope == scope && is_usable(&channels[i], modelled)) channels[i].counted = true;
+    for (size_t i = 0; i < n; i++) {
+        if (channels[i].scope != scope || !channels[i].counted) continue;
+        for (size_t j = 0; j < n && channels[i].counted; j++) {
+            if (j == i || !is_better_twin(&channels[j], &channels[i], j < i)) continue;
+            char because[80];
+            snprintf(because, sizeof because, "the same as %s of %s", channels[j].name, channels[j].source);
+            leave_out(&channels[i], because);
+        }
+        if (channels[i].counted) counted++;
+    }
+    return counted;
+}
+
+/* Counts by the law of overlapping scopes, widest first, among the measured or the modelled
+ * channels. Returns the widest scope that counts, or ME_SCOPE_COUNT if nothing does. */
+static enum me_scope count_widest(struct me_channel *channels, size_t n, bool modelled)
+{
+    if (count_scope(channels, n, ME_SCOPE_NODE, modelled)) return ME_SCOPE_NODE;
+    if (count_scope(channels, n, ME_SCOPE_PLATFORM, modelled)) return ME_SCOPE_PLATFORM;
+    size_t packages = count_scope(channels, n, ME_SCOPE_PACKAGE, modelled);
+    size_t parts = packages + count_scope(channels, n, ME_SCOPE_DRAM, modelled) +
+                   count_scope(channels, n, ME_SCOPE_GPU, modelled);
+    if (!packages) parts += count_scope(channels, n, ME_SCOPE_CORE, modelled);
+    return parts ? ME_SCOPE_PACKAGE : ME_SCOPE_COUNT;
+}
+
+static bool counts_scope(const struct me_channel *channels, size_t n, enum me_scope scope)
+{
+    for (size_t i = 0; i < n; i++)
+        if (channels[i].counted && channels[i].scope == scope) return true;
+    return false;
+}
+
+/* Beside measured parts, a model fills only the parts that nothing measures. */
+static void fill_with_models(struct me_channel *channels, size_t n)
+{
+    static const enum me_scope parts[] = {ME_SCOPE_PACKAGE, ME_SCOPE_DRAM, ME_SCOPE_GPU};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (counts_scope(channels, n, parts[i])) continue;
+        if (parts[i] == ME_SCOPE_PACKAGE && counts_scope(channels, n, ME_SCOPE_CORE)) continue;
+        count_scope(channels, n, parts[i], true);
+    }
+}
+
+static void explain_rest(struct me_channel *channels, size_t n, enum me_scope widest, bool measured)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct me_channel *channel = &channels[i];
+        if (channel->counted || channel->why_not[0]) continue;
+        if (measured && channel->cls == ME_CLASS_MODELLED)
+            leave_out(channel, "measured channels are there");
+        else if (widest == ME_SCOPE_NODE)
+            leave_out(channel, "the node's meter covers it");
+        else if (widest == ME_SCOPE_PLATFORM)
+            leave_out(channel, "the platform's meter covers it");
+        else
+            leave_out(channel, "its package covers it");
+    }
+}
+
+void me_channels_count(struct me_channel *channels, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        channels[i].counted = false;
+        if (!strncmp(channels[i].why_not, OUR_REASON, strlen(OUR_REASON))) channels[i].why_not[0] = '\0';
+    }
+    enum me_scope widest = count_widest(channels, n, false);
+    bool measured = widest != ME_SCOPE_COUNT;
+    if (!measured)
+        widest = count_widest(channels, n, true);
+    else if (widest == ME_SCOPE_PACKAGE)
+        fill_with_models(channels, n);
+    explain_rest(channels, n, widest, measured);
+}
+
+void me_channels_scopes(const struct me_channel *channels, size_t n, char *text, size_t size)
+{
+    size_t len = 0;
+    if (size) text[0] = '\0';
+    for (int scope = 0; scope < ME_SCOPE_COUNT; scope++) {
+        if (!counts_scope(channels, n, (enum me_scope)scope) || len >= size) continue;
+        int more =
+            snprintf(text + len, size - len, "%s%s", len ? "+" : "", me_scope_name((enum me_scope)scope));
+        len += (size_t)more;
+    }
+}
+
+double me_channel_safe_interval_s(const struct me_channel *channel)
+{
+    if (channel->kind != ME_KIND_COUNTER || !channel->range) return INFINITY;
+    double max_power_w = channel->max_power_w > 0 ? channel->max_power_w : UNKNOWN_MAX_POWER_W;
+    return (double)channel->range * 1e-6 / max_power_w;
+}

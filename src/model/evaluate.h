@@ -1,0 +1,22 @@
+/* Energies of a record's spans, for me_result_add. */
+#ifndef ME_MODEL_EVALUATE_H
+#define ME_MODEL_EVALUATE_H
+
+#include "me/result.h"
+
+/* Takes counted counters that never moved out of the count, with why_not, and writes what was done
+ * into `what` ("" if nothing was). */
+void me_evaluate_retire_stalled(struct me_record *record, char *what, size_t size);
+/* Energy of the counted channels between two samples. If it is not known: NaN, and the first channel
+ * to blame with its reason is remarked in `note`. */
+double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, char *note,
+                           size_t size);
+double me_evaluate_duration_s(const struct me_record *record, size_t first, size_t last);
+int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample);
+/* Fills names, times, values and states of a series whose sizes and arrays are there already. */
+void me_evaluate_series(const struct me_record *record, size_t first, struct me_result_series *series);
+/* Appends the rows of the regions of all run phases. -1: no memory. */
+int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,
+                        struct me_result *out);
+
+#endif

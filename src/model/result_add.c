@@ -1,0 +1,260 @@
+#include "evaluate.h"
+#include "rows.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int32_t shifted(int repeat, int first_repeat)
+{
+    int64_t number = (int64_t)repeat + first_repeat;
+    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
+}
+
+static void set_status(struct me_row_machine *row, enum me_machine_status status, const char *reason)
+{
+    snprintf(row->status, sizeof row->status, "%s", me_status_name(status));
+    snprintf(row->reason, sizeof row->reason, "%s", reason);
+}
+
+static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine)
+{
+    *row = (struct me_row_machine){.machine_id = machine->id, .memory_gib = NAN};
+    snprintf(row->name, sizeof row->name, "%s", machine->name);
+    snprintf(row->country, sizeof row->country, "%s", machine->country);
+    snprintf(row->region, sizeof row->region, "%s", machine->region);
+    snprintf(row->grid_source, sizeof row->grid_source, "%s", machine->grid_source);
+    snprintf(row->basis, sizeof row->basis, "%s", machine->basis);
+    row->grid_gco2_per_kwh = machine->grid_g_per_kwh;
+    row->pue = machine->pue;
+    set_status(row, machine->status, machine->reason);
+}
+
+static void fill_facts(struct me_row_machine *row, const struct me_facts *facts)
+{
+    if (!row->name[0]) snprintf(row->name, sizeof row->name, "%s", facts->name);
+    snprintf(row->host, sizeof row->host, "%s", facts->host);
+    snprintf(row->boot_id, sizeof row->boot_id, "%s", facts->boot_id);
+    snprintf(row->cpu_model, sizeof row->cpu_model, "%s", facts->cpu_model);
+    snprintf(row->kernel, sizeof row->kernel, "%s", facts->kernel);
+    row->sockets = facts->sockets;
+    row->cores = facts->cores;
+    row->threads = facts->threads;
+    if (facts->memory_bytes) row->memory_gib = (double)facts->memory_bytes / 0x1p30;
+}
+
+static void fill_channel(struct me_row_channel *row, int32_t machine_id, const struct me_channel *channel)
+{
+    *row = (struct me_row_channel){.machine_id = machine_id, .range = (double)channel->range};
+    snprintf(row->channel, sizeof row->channel, "%s", channel->name);
+    snprintf(row->source, sizeof row->source, "%s", channel->source);
+    snprintf(row->scope, sizeof row->scope, "%s", me_scope_name(channel->scope));
+    snprintf(row->kind, sizeof row->kind, "%s", me_kind_name(channel->kind));
+    snprintf(row->cls, sizeof row->cls, "%s", me_class_name(channel->cls));
+    snprintf(row->provenance, sizeof row->provenance, "%s", me_provenance_name(channel->provenance));
+    snprintf(row->unit, sizeof row->unit, "%s", channel->unit);
+    snprintf(row->why_not, sizeof row->why_not, "%s", channel->why_not);
+    row->counted = channel->counted;
+}
+
+static void fill_weakest_provenance(struct me_row_machine *row, const struct me_record *record)
+{
+    int weakest = -1;
+    for (size_t i = 0; i < record->channel_count; i++) {
+        const struct me_channel *channel = &record->channels[i];
+        if (channel->counted && (int)channel->provenance > weakest) weakest = (int)channel->provenance;
+    }
+    if (weakest >= 0)
+        snprintf(row->provenance, sizeof row->provenance, "%s",
+                 me_provenance_name((enum me_provenance)weakest));
+}
+
+static void fill_repeat(struct me_row_repeat *row, const struct me_record *record, const struct me_span *span,
+                        const struct me_row_machine *machine, int32_t repeat)
+{
+    *row = (struct me_row_repeat){.machine_id = machine->machine_id, .repeat = repeat};
+    snprintf(row->phase, sizeof row->phase, "%s", me_phase_name(span->phase));
+    snprintf(row->work_unit, sizeof row->work_unit, "%s", span->work_unit);
+    snprintf(row->note, sizeof row->note, "%s", span->note);
+    row->start_unix_ns = me_evaluate_unix_ns(record, span->first);
+    row->duration_s = me_evaluate_duration_s(record, span->first, span->last);
+    row->energy_j = me_evaluate_total_j(record, span->first, span->last, row->note, sizeof row->note);
+    row->net_energy_j = NAN;
+    row->mean_power_w = row->duration_s > 0 ? row->energy_j / row->duration_s : NAN;
+    row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);
+    row->work = span->work;
+    row->exit_status = span->exit_status;
+    row->late_samples = span->late_samples;
+    row->sampler_cpu_s = me_ns_to_s(span->sampler_cpu_ns);
+    row->longest_gap_s = me_ns_to_s(span->longest_gap_ns);
+}
+
+static void fill_energies(struct me_result *add, const struct me_record *record, const struct me_span *span,
+                          const struct me_row_repeat *repeat)
+{
+    for (size_t c = 0; c < record->channel_count; c++) {
+        struct me_row_energy *row = &add->energies[add->energy_count++];
+        struct me_energy energy;
+        enum me_fault fault =
+            me_series_energy(&record->series, &record->channels[c], c, span->first, span->last, &energy);
+        *row = (struct me_row_energy){.machine_id = repeat->machine_id, .repeat = repeat->repeat};
+        memcpy(row->phase, repeat->phase, sizeof row->phase);
+        snprintf(row->channel, sizeof row->channel, "%s", record->channels[c].name);
+        snprintf(row->fault, sizeof row->fault, "%s", me_fault_text(fault));
+        row->energy_j = fault ? NAN : me_energy_j(energy);
+    }
+}
+
+/* Net energy: what stands above the machine's idle power, where an idle phase was measured. */
+static void fill_net(struct me_result *add)
+{
+    double idle_j = 0, idle_s = 0;
+    for (size_t i = 0; i < add->repeat_count; i++) {
+        const struct me_row_repeat *row = &add->repeats[i];
+        if (strcmp(row->phase, me_phase_name(ME_PHASE_IDLE)) || isnan(row->energy_j)) continue;
+        idle_j += row->energy_j;
+        idle_s += row->duration_s;
+    }
+    if (!(idle_s > 0)) return;
+    for (size_t i = 0; i < add->repeat_count; i++) {
+        struct me_row_repeat *row = &add->repeats[i];
+        if (!strcmp(row->phase, me_phase_name(ME_PHASE_IDLE))) continue;
+        row->net_energy_j = row->energy_j - idle_j / idle_s * row->duration_s;
+    }
+}
+
+static bool has_series(const struct me_result *add, int32_t repeat)
+{
+    for (size_t i = 0; i < add->series_count; i++)
+        if (add->series[i].repeat == repeat) return true;
+    return false;
+}
+
+static int add_series(struct me_result *add, const struct me_record *record, const struct me_span *span,
+                      int32_t machine_id, int32_t repeat)
+{
+    bool kept = span->phase == ME_PHASE_RUN || span->phase == ME_PHASE_IDLE;
+    if (!kept || has_series(add, repeat)) return 0;
+    size_t samples = (size_t)span->last - span->first + 1, channels = record->channel_count;
+    size_t cells = channels ? samples * channels : 1;
+    struct me_result_series *series = &add->series[add->series_count++];
+    series->machine_id = machine_id;
+    series->repeat = repeat;
+    series->samples = samples;
+    series->channels = channels;
+    series->names = calloc(channels ? channels : 1, sizeof *series->names);
+    series->unix_ns = calloc(samples, sizeof *series->unix_ns);
+    series->values = calloc(cells, sizeof *series->values);
+    series->states = calloc(cells, sizeof *series->states);
+    if (!series->names || !series->unix_ns || !series->values || !series->states) return -1;
+    me_evaluate_series(record, span->first, series);
+    return 0;
+}
+
+static int reserve(struct me_result *add, const struct me_record *record)
+{
+    size_t spans = record->span_count, channels = record->channel_count;
+    add->channels = calloc(channels + 1, sizeof *add->channels);
+    add->repeats = calloc(spans + 1, sizeof *add->repeats);
+    add->energies = calloc(spans * channels + 1, sizeof *add->energies);
+    add->series = calloc(spans + 1, sizeof *add->series);
+    return add->channels && add->repeats && add->energies && add->series ? 0 : -1;
+}
+
+static int fill_tables(struct me_result *add, struct me_record *record, int first_repeat)
+{
+    struct me_row_machine *machine = &add->machines[0];
+    if (reserve(add, record)) return -1;
+    for (size_t i = 0; i < record->channel_count; i++)
+        fill_channel(&add->channels[add->channel_count++], machine->machine_id, &record->channels[i]);
+    for (size_t i = 0; i < record->span_count; i++) {
+        const struct me_span *span = &record->spans[i];
+        int32_t number = span->phase == ME_PHASE_IDLE ? 0 : shifted(span->repeat, first_repeat);
+        struct me_row_repeat *row = &add->repeats[add->repeat_count++];
+        fill_repeat(row, record, span, machine, number);
+        fill_energies(add, record, span, row);
+        if (add_series(add, record, span, machine->machine_id, number)) return -1;
+    }
+    fill_net(add);
+    return me_evaluate_regions(record, machine->machine_id, first_repeat, add);
+}
+
+static void fail_exit(struct me_row_machine *machine, const struct me_row_repeat *row)
+{
+    char how[64];
+    if (row->exit_status > 256)
+        snprintf(how, sizeof how, "the workload was ended by signal %d", row->exit_status - 256);
+    else if (row->exit_status < 0)
+        snprintf(how, sizeof how, "the workload did not end by itself");
+    else
+        snprintf(how, sizeof how, "the workload's exit status was %d", row->exit_status);
+    char reason[256];
+    snprintf(reason, sizeof reason, "repeat %d: %s%s%s", row->repeat, how, row->note[0] ? ": " : "",
+             row->note);
+    set_status(machine, ME_STATUS_FAILED, reason);
+}
+
+/* What the rows say of a machine that itself reported no fault. */
+static void judge(struct me_result *add)
+{
+    struct me_row_machine *machine = &add->machines[0];
+    size_t runs = 0;
+    for (size_t i = 0; i < add->repeat_count; i++) {
+        const struct me_row_repeat *row = &add->repeats[i];
+        if (!me_rows_is_run(row)) continue;
+        runs++;
+        if (row->exit_status) {
+            fail_exit(machine, row);
+            return;
+        }
+        if (isnan(row->energy_j)) {
+            char reason[256];
+            snprintf(reason, sizeof reason, "repeat %d: energy not known: %s", row->repeat, row->note);
+            set_status(machine, ME_STATUS_FAILED, reason);
+            return;
+        }
+    }
+    if (!runs) set_status(machine, ME_STATUS_FAILED, "no repeat was measured");
+}
+
+static int add_record(struct me_result *add, struct me_record *record, int first_repeat)
+{
+    struct me_row_machine *machine = &add->machines[0];
+    bool ok = !strcmp(machine->status, me_status_name(ME_STATUS_OK));
+    char stalled[160] = "";
+    me_evaluate_retire_stalled(record, stalled, sizeof stalled);
+    fill_facts(machine, &record->facts);
+    fill_weakest_provenance(machine, record);
+    if (fill_tables(add, record, first_repeat)) return -1;
+    if (ok && record->status != ME_STATUS_OK)
+        set_status(machine, record->status, record->reason);
+    else if (ok && !record->ended)
+        set_status(machine, ME_STATUS_INTERRUPTED, "its record was cut off");
+    else if (ok)
+        judge(add);
+    if (stalled[0]) me_rows_remark(machine->reason, sizeof machine->reason, "%s", stalled);
+    return 0;
+}
+
+int me_result_add(struct me_result *result, const struct me_plan_machine *machine, struct me_record *record,
+                  int first_repeat, struct me_error *err)
+{
+    struct me_result add = {0};
+    int rc = -1;
+    add.machines = calloc(1, sizeof *add.machines);
+    if (!add.machines) goto no_memory;
+    add.machine_count = 1;
+    fill_machine(&add.machines[0], machine);
+    if (record) {
+        if (add_record(&add, record, first_repeat)) goto no_memory;
+    } else if (machine->status == ME_STATUS_OK) {
+        set_status(&add.machines[0], ME_STATUS_LOST, "no record came back from it");
+    }
+    rc = me_rows_join(result, &add, err);
+    goto out;
+no_memory:
+    me_fail(err, ME_E_RUN, "no memory for the result of machine %d", machine->id);
+out:
+    me_result_release(&add);
+    return rc;
+}

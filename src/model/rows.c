@@ -1,0 +1,111 @@
+#include "rows.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void me_rows_series_release(struct me_result_series *series)
+{
+    free(series->names);
+    free(series->unix_ns);
+    free(series->values);
+    free(series->states);
+}
+
+void me_rows_drop_summaries(struct me_result *result)
+{
+    free(result->summaries);
+    result->summaries = NULL;
+    result->summary_count = 0;
+}
+
+void me_result_release(struct me_result *result)
+{
+    if (!result) return;
+    for (size_t i = 0; i < result->series_count; i++) me_rows_series_release(&result->series[i]);
+    free(result->command);
+    free(result->plan_json);
+    free(result->machines);
+    free(result->channels);
+    free(result->repeats);
+    free(result->energies);
+    free(result->regions);
+    free(result->summaries);
+    free(result->series);
+    *result = (struct me_result){0};
+}
+
+/* One table of a result, as bytes. */
+struct table {
+    size_t rows, count; /* offsets of the array and of its count in struct me_result */
+    size_t size;        /* of a row */
+};
+#define TABLE(array, counter)                                                                                \
+    {                                                                                                        \
+        offsetof(struct me_result, array), offsetof(struct me_result, counter),                              \
+            sizeof *((struct me_result *)0)->array                                                           \
+    }
+static const struct table tables[] = {
+    TABLE(machines, machine_count), TABLE(channels, channel_count), TABLE(repeats, repeat_count),
+    TABLE(energies, energy_count),  TABLE(regions, region_count),   TABLE(series, series_count),
+};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+static void *get_rows(const struct me_result *result, const struct table *table)
+{
+    void *rows; /* copied, since the arrays are of different pointer types */
+    memcpy(&rows, (const char *)result + table->rows, sizeof rows);
+    return rows;
+}
+
+static void set_rows(struct me_result *result, const struct table *table, void *rows)
+{
+    memcpy((char *)result + table->rows, &rows, sizeof rows);
+}
+
+static size_t *get_count(struct me_result *result, const struct table *table)
+{
+    return (size_t *)(void *)((char *)result + table->count);
+}
+
+int me_rows_join(struct me_result *base, struct me_result *more, struct me_error *err)
+{
+    for (size_t i = 0; i < TABLES; i++) { /* all the room first, then nothing can fail */
+        size_t total = *get_count(base, &tables[i]) + *get_count(more, &tables[i]);
+        if (!total) continue;
+        void *rows = total > SIZE_MAX / tables[i].size
+                         ? NULL
+                         : realloc(get_rows(base, &tables[i]), total * tables[i].size);
+        if (!rows) return me_fail(err, ME_E_RUN, "no memory for a result of %zu rows", total);
+        set_rows(base, &tables[i], rows);
+    }
+    for (size_t i = 0; i < TABLES; i++) {
+        size_t *count = get_count(base, &tables[i]), *add = get_count(more, &tables[i]);
+        if (!*add) continue;
+        char *rows = get_rows(base, &tables[i]);
+        memcpy(rows + *count * tables[i].size, get_rows(more, &tables[i]), *add * tables[i].size);
+        *count += *add;
+        *add = 0; /* what a moved series holds is no longer more's to free */
+    }
+    me_result_release(more);
+    return 0;
+}
+
+void me_rows_remark(char *text, size_t size, const char *format, ...)
+{
+    size_t len = strlen(text);
+    if (len + 3 >= size) return;
+    if (len) {
+        memcpy(text + len, "; ", 3);
+        len += 2;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + len, size - len, format, args);
+    va_end(args);
+}
+
+bool me_rows_is_run(const struct me_row_repeat *repeat)
+{
+    return !strcmp(repeat->phase, me_phase_name(ME_PHASE_RUN));
+}

@@ -1,0 +1,19 @@
+/* The result's tables as arrays, shared by the files that build them. */
+#ifndef ME_MODEL_ROWS_H
+#define ME_MODEL_ROWS_H
+
+#include "me/result.h"
+
+/* Moves all rows of `more` but its summaries behind those of `base`, and releases `more`. Without
+ * memory nothing is moved. The arrays of `base` may come from anywhere: no spare room is assumed. */
+int me_rows_join(struct me_result *base, struct me_result *more, struct me_error *err);
+void me_rows_drop_summaries(struct me_result *result);
+void me_rows_series_release(struct me_result_series *series);
+
+/* Appends a remark to a text for people: "a", then "a; b". What does not fit is cut. */
+void me_rows_remark(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Repeats in the sense of the ranking: rows of phase "run". */
+bool me_rows_is_run(const struct me_row_repeat *repeat);
+
+#endif

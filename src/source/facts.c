@@ -1,0 +1,61 @@
+#include "me/facts.h"
+#include "cpu.h"
+#include "me/clock.h"
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* uname speaks for the running kernel only, not for the one whose files we read. */
+static bool is_live(const struct me_root *root)
+{
+    int fd = me_root_openat(root, "proc/version");
+    if (fd < 0) return false;
+    enum me_provenance provenance = me_root_provenance(fd);
+    close(fd);
+    return provenance == ME_PROVENANCE_LIVE;
+}
+
+static void read_names(const struct me_root *root, struct me_facts *facts)
+{
+    char system[32] = "", release[64] = "", host[HOST_NAME_MAX + 2] = "";
+    struct utsname name;
+    if (is_live(root) &&
+        !uname(&name)) { /* uname -n follows our UTS namespace, as the machine's own name does */
+        snprintf(facts->host, sizeof facts->host, "%.63s", name.nodename);
+        snprintf(facts->kernel, sizeof facts->kernel, "%.15s %.60s %.16s", name.sysname, name.release,
+                 name.machine);
+        return;
+    }
+    me_root_read(root, "proc/sys/kernel/hostname", host, sizeof host);
+    me_root_read(root, "proc/sys/kernel/ostype", system, sizeof system);
+    me_root_read(root, "proc/sys/kernel/osrelease", release, sizeof release);
+    snprintf(facts->host, sizeof facts->host, "%.63s", host);
+    if (release[0])
+        snprintf(facts->kernel, sizeof facts->kernel, "%s %s", system[0] ? system : "Linux", release);
+}
+
+static void read_memory(const struct me_root *root, struct me_facts *facts)
+{
+    char text[8192];
+    unsigned long long kib;
+    if (me_root_read(root, "proc/meminfo", text, sizeof text) <= 0) return;
+    const char *line = strstr(text, "MemTotal:");
+    if (line && sscanf(line, "MemTotal: %llu kB", &kib) == 1) facts->memory_bytes = kib * 1024;
+}
+
+void me_machine_facts(const struct me_root *root, struct me_facts *facts)
+{
+    struct me_cpu cpu;
+    memset(facts, 0, sizeof *facts);
+    me_cpu_read(root, &cpu);
+    snprintf(facts->cpu_model, sizeof facts->cpu_model, "%s", cpu.model);
+    facts->sockets = cpu.sockets;
+    facts->cores = cpu.cores;
+    facts->threads = cpu.threads;
+    read_names(root, facts);
+    read_memory(root, facts);
+    me_root_boot_id(root, facts->boot_id);
+    facts->unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
+}

@@ -1,0 +1,205 @@
+/* Which channels count (every scope once), the names of scopes, and the safe interval. */
+#include "me/channel.h"
+#include "me_cmocka.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "source name scope package class [!why]" */
+struct spec {
+    const char *source, *name;
+    enum me_scope scope;
+    int package;
+    enum me_class cls;
+    const char *why;    /* set by the source; "" */
+    const char *reason; /* expected: NULL if it counts, else a part of why_not */
+};
+
+#define CORE       ME_SCOPE_CORE
+#define PKG        ME_SCOPE_PACKAGE
+#define DRAM       ME_SCOPE_DRAM
+#define GPU        ME_SCOPE_GPU
+#define PLATFORM   ME_SCOPE_PLATFORM
+#define NODE       ME_SCOPE_NODE
+#define COUNTER    ME_CLASS_COUNTER
+#define INTEGRATED ME_CLASS_INTEGRATED
+#define MODELLED   ME_CLASS_MODELLED
+
+static const struct {
+    const char *what, *scopes;
+    struct spec specs[6];
+} count_cases[] = {
+    {"nothing", "", {{0}}},
+    {"two sockets with dram and cores",
+     "package+dram",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
+      {"powercap", "package-0/core", CORE, 0, COUNTER, "", "its package covers it"},
+      {"powercap", "package-0/dram", DRAM, 0, COUNTER, "", NULL},
+      {"powercap", "package-1", PKG, 1, COUNTER, "", NULL},
+      {"powercap", "package-1/dram", DRAM, 1, COUNTER, "", NULL}}},
+    {"psys covers the package (codecarbon PR#950)",
+     "platform",
+     {{"powercap", "psys", PLATFORM, -1, COUNTER, "", NULL},
+      {"powercap", "package-0", PKG, 0, COUNTER, "", "the platform's meter covers it"},
+      {"powercap", "package-0/core", CORE, 0, COUNTER, "", "the platform's meter covers it"}}},
+    {"a node meter covers all, the GPU too",
+     "node",
+     {{"cray", "node", NODE, -1, COUNTER, "", NULL},
+      {"powercap", "psys", PLATFORM, -1, COUNTER, "", "the node's meter covers it"},
+      {"powercap", "package-0", PKG, 0, COUNTER, "", "the node's meter covers it"},
+      {"nvml", "gpu-0", GPU, -1, COUNTER, "", "the node's meter covers it"}}},
+    {"two node meters are one node",
+     "node",
+     {{"ipmi", "node", NODE, -1, INTEGRATED, "", "the same as energy of cray"},
+      {"cray", "energy", NODE, -1, COUNTER, "", NULL}}},
+    {"perf beside powercap is the same package",
+     "package",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
+      {"perf", "pkg", PKG, 0, COUNTER, "", "the same as package-0 of powercap"}}},
+    {"two dies of one package are two",
+     "package",
+     {{"powercap", "package-0-die-0", PKG, 0, COUNTER, "", NULL},
+      {"powercap", "package-0-die-1", PKG, 0, COUNTER, "", NULL}}},
+    {"a mirror stays out",
+     "package",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
+      {"powercap", "package-0-mmio", PKG, 0, COUNTER, "mirror of package-0", "mirror of package-0"}}},
+    {"a stalled platform meter lets the package in",
+     "package",
+     {{"powercap", "psys", PLATFORM, -1, COUNTER, "did not move", "did not move"},
+      {"powercap", "package-0", PKG, 0, COUNTER, "", NULL}}},
+    {"core alone is better than nothing", "core", {{"powercap", "core", CORE, 0, COUNTER, "", NULL}}},
+    {"a measured package leaves no room for a model",
+     "package",
+     {{"model", "cpu", PKG, -1, MODELLED, "", "measured channels are there"},
+      {"powercap", "package-0", PKG, 0, COUNTER, "", NULL}}},
+    {"a measured core leaves none either",
+     "core",
+     {{"powercap", "core", CORE, 0, COUNTER, "", NULL},
+      {"model", "cpu", PKG, -1, MODELLED, "", "measured channels are there"}}},
+    {"a model fills the dram that nothing measures",
+     "package+dram",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL}, {"model", "ram", DRAM, -1, MODELLED, "", NULL}}},
+    {"a modelled node does not cover a measured package",
+     "package",
+     {{"model", "node", NODE, -1, MODELLED, "", "measured channels are there"},
+      {"powercap", "package-0", PKG, 0, COUNTER, "", NULL}}},
+    {"only a model", "package", {{"model", "cpu", PKG, -1, MODELLED, "", NULL}}},
+    {"GPUs of two makers add up",
+     "gpu",
+     {{"nvml", "gpu-0", GPU, -1, COUNTER, "", NULL}, {"rocm", "card-0", GPU, -1, COUNTER, "", NULL}}},
+    {"packages and GPUs add up",
+     "package+gpu",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
+      {"nvml", "gpu-0", GPU, -1, COUNTER, "", NULL},
+      {"nvml", "gpu-1", GPU, -1, INTEGRATED, "", NULL}}},
+};
+
+static size_t build(const struct spec *specs, struct me_channel *channels)
+{
+    size_t n = 0;
+    for (; n < 6 && specs[n].name; n++) {
+        channels[n] =
+            (struct me_channel){.scope = specs[n].scope, .package = specs[n].package, .cls = specs[n].cls};
+        snprintf(channels[n].name, sizeof channels[n].name, "%s", specs[n].name);
+        snprintf(channels[n].source, sizeof channels[n].source, "%s", specs[n].source);
+        snprintf(channels[n].why_not, sizeof channels[n].why_not, "%s", specs[n].why);
+    }
+    return n;
+}
+
+static void test_count(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof count_cases / sizeof *count_cases; i++) {
+        struct me_channel channels[6];
+        char scopes[64];
+        size_t n = build(count_cases[i].specs, channels);
+        for (int round = 0; round < 2; round++) { /* asked twice, it answers the same */
+            me_channels_count(channels, n);
+            me_channels_scopes(channels, n, scopes, sizeof scopes);
+            if (strcmp(scopes, count_cases[i].scopes))
+                fail_msg("%s: scopes %s, not %s", count_cases[i].what, scopes, count_cases[i].scopes);
+            for (size_t c = 0; c < n; c++) {
+                const char *reason = count_cases[i].specs[c].reason;
+                bool right = channels[c].counted == !reason &&
+                             (reason ? strstr(channels[c].why_not, reason) != NULL : !channels[c].why_not[0]);
+                if (!right)
+                    fail_msg("%s: %s: counted %d, \"%s\"", count_cases[i].what, channels[c].name,
+                             channels[c].counted, channels[c].why_not);
+            }
+        }
+    }
+}
+
+static void test_count_again_after_a_stall(void **state)
+{
+    (void)state;
+    struct me_channel channels[2] = {{.name = "psys", .source = "powercap", .scope = ME_SCOPE_PLATFORM},
+                                     {.name = "package-0", .source = "powercap", .scope = ME_SCOPE_PACKAGE}};
+    me_channels_count(channels, 2);
+    assert_true(channels[0].counted && !channels[1].counted);
+    snprintf(channels[0].why_not, sizeof channels[0].why_not, "did not move");
+    me_channels_count(channels, 2);
+    assert_true(!channels[0].counted && channels[1].counted);
+    assert_string_equal(channels[0].why_not, "did not move");
+    assert_string_equal(channels[1].why_not, "");
+}
+
+static void test_scopes_fit(void **state)
+{
+    (void)state;
+    struct me_channel channels[2] = {{.scope = ME_SCOPE_DRAM, .counted = true},
+                                     {.scope = ME_SCOPE_PACKAGE, .counted = true}};
+    char text[10];
+    me_channels_scopes(channels, 2, text, sizeof text);
+    assert_string_equal(text, "package+d");
+    me_channels_scopes(channels, 1, text, 1);
+    assert_string_equal(text, "");
+}
+
+static void test_safe_interval(void **state)
+{
+    (void)state;
+    static const struct {
+        enum me_kind kind;
+        uint64_t range;
+        double max_power_w, seconds;
+    } cases[] = {
+        {ME_KIND_COUNTER, 262143328850, 120, 262143.32885 / 120},
+        {ME_KIND_COUNTER, 1000000, 50, 0.02},
+        {ME_KIND_COUNTER, 0, 120, INFINITY},
+        {ME_KIND_GAUGE, 1000000, 120, INFINITY},
+        {ME_KIND_COUNTER, 1000000000, 0, 1.0}, /* no bound known: 1000 W */
+        {ME_KIND_COUNTER, 1000000000, NAN, 1.0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct me_channel channel = {
+            .kind = cases[i].kind, .range = cases[i].range, .max_power_w = cases[i].max_power_w};
+        double seconds = me_channel_safe_interval_s(&channel);
+        assert_true(seconds == cases[i].seconds ||
+                    fabs(seconds - cases[i].seconds) < 1e-9 * cases[i].seconds);
+    }
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_string_equal(me_scope_name(ME_SCOPE_CORE), "core");
+    assert_string_equal(me_scope_name(ME_SCOPE_NODE), "node");
+    assert_string_equal(me_kind_name(ME_KIND_COUNTER), "counter");
+    assert_string_equal(me_kind_name(ME_KIND_GAUGE), "gauge");
+    assert_string_equal(me_class_name(ME_CLASS_INTEGRATED), "integrated");
+    assert_string_equal(me_class_name(ME_CLASS_MODELLED), "modelled");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_count),      cmocka_unit_test(test_count_again_after_a_stall),
+        cmocka_unit_test(test_scopes_fit), cmocka_unit_test(test_safe_interval),
+        cmocka_unit_test(test_names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,644 @@
+/* From a record to the tables of the result, and --append. */
+#include "me/result.h"
+#include "me_cmocka.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS              INT64_C(1000000)
+#define UNIX_MINUS_MONO INT64_C(1700000000000000000)
+enum { CHANNELS = 3 };
+
+/* A machine with package-0 (50 W), package-0/dram (10 W) and psys (not counted), sampled each 100 ms
+ * from 0 to 3 s: idle 0-1 s, warmup 1-1.5 s, run 1.5-3 s. */
+struct rig {
+    struct me_record record;
+    struct me_plan_machine machine;
+    struct me_result result;
+    struct me_error err;
+};
+
+static void add_sample(struct me_record *record, int64_t time_ns, uint64_t package, uint64_t dram)
+{
+    struct me_reading row[CHANNELS] = {{.state = ME_READING_OK, .count = package},
+                                       {.state = ME_READING_OK, .count = dram},
+                                       {.state = ME_READING_OK, .count = package * 3}};
+    assert_int_equal(me_series_append(&record->series, time_ns, row, NULL), 0);
+}
+
+static void add_span(struct me_record *record, struct me_span span)
+{
+    record->spans = realloc(record->spans, (record->span_count + 1) * sizeof span);
+    assert_non_null(record->spans);
+    record->spans[record->span_count++] = span;
+}
+
+static void add_region(struct me_record *record, const char *name, int repeat, uint32_t first, uint32_t last)
+{
+    struct me_region_call call = {.repeat = repeat, .first = first, .last = last};
+    snprintf(call.region, sizeof call.region, "%s", name);
+    record->regions = realloc(record->regions, (record->region_count + 1) * sizeof call);
+    assert_non_null(record->regions);
+    record->regions[record->region_count++] = call;
+}
+
+static void add_channels(struct me_record *record)
+{
+    static const struct me_channel channels[CHANNELS] = {
+        {.name = "package-0",
+         .source = "powercap",
+         .scope = ME_SCOPE_PACKAGE,
+         .unit = "uJ",
+         .range = 1000000000,
+         .max_power_w = 100,
+         .counted = true},
+        {.name = "package-0/dram",
+         .source = "powercap",
+         .scope = ME_SCOPE_DRAM,
+         .unit = "uJ",
+         .range = 1000000000,
+         .max_power_w = 100,
+         .counted = true,
+         .provenance = ME_PROVENANCE_FAKE},
+        {.name = "psys",
+         .source = "powercap",
+         .scope = ME_SCOPE_PLATFORM,
+         .unit = "uJ",
+         .range = 4000000000,
+         .max_power_w = 100,
+         .package = -1,
+         .why_not = "mirror of nothing",
+         .provenance = ME_PROVENANCE_REPLAY},
+    };
+    record->channels = calloc(CHANNELS, sizeof *channels);
+    assert_non_null(record->channels);
+    memcpy(record->channels, channels, sizeof channels);
+    record->channel_count = CHANNELS;
+    me_series_init(&record->series, CHANNELS);
+}
+
+static void set_up(struct rig *rig)
+{
+    memset(rig, 0, sizeof *rig);
+    struct me_record *record = &rig->record;
+    record->facts = (struct me_facts){.machine_id = 1,
+                                      .name = "n1",
+                                      .host = "host1",
+                                      .boot_id = "boot-1",
+                                      .cores = 4,
+                                      .memory_bytes = UINT64_C(8) << 30,
+                                      .unix_minus_mono_ns = UNIX_MINUS_MONO};
+    record->ended = true;
+    add_channels(record);
+    for (int i = 0; i <= 30; i++)
+        add_sample(record, i * 100 * MS, (900000000 + (uint64_t)i * 5000000) % 1000000000,
+                   (uint64_t)i * 1000000);
+    add_span(record, (struct me_span){.phase = ME_PHASE_IDLE, .first = 0, .last = 10, .work = NAN});
+    add_span(record,
+             (struct me_span){.phase = ME_PHASE_WARMUP, .repeat = 1, .first = 10, .last = 15, .work = NAN});
+    add_span(record, (struct me_span){.phase = ME_PHASE_RUN,
+                                      .repeat = 1,
+                                      .first = 15,
+                                      .last = 30,
+                                      .work = 300,
+                                      .work_unit = "samples",
+                                      .late_samples = 2,
+                                      .sampler_cpu_ns = 5 * MS,
+                                      .longest_gap_ns = 101 * MS});
+    rig->machine = (struct me_plan_machine){.id = 1,
+                                            .name = "n1",
+                                            .grid_g_per_kwh = 360,
+                                            .pue = 1.5,
+                                            .country = "DE",
+                                            .grid_source = "config",
+                                            .basis = "as given"};
+}
+
+static void tear_down(struct rig *rig)
+{
+    me_record_release(&rig->record);
+    me_result_release(&rig->result);
+}
+
+static void add(struct rig *rig)
+{
+    assert_int_equal(me_result_add(&rig->result, &rig->machine, &rig->record, 0, &rig->err), 0);
+    assert_int_equal(rig->result.machine_count, 1);
+}
+
+static void assert_near(double value, double expected)
+{
+    assert_true(fabs(value - expected) <= 1e-9 * fabs(expected));
+}
+
+static void test_machine_row(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    add(&rig);
+    const struct me_row_machine *row = &rig.result.machines[0];
+    assert_int_equal(row->machine_id, 1);
+    assert_string_equal(row->name, "n1");
+    assert_string_equal(row->host, "host1");
+    assert_string_equal(row->boot_id, "boot-1");
+    assert_string_equal(row->status, "ok");
+    assert_string_equal(row->reason, "");
+    assert_string_equal(row->provenance, "fake"); /* the weakest that counts; psys does not */
+    assert_near(row->memory_gib, 8);
+    assert_near(row->grid_gco2_per_kwh, 360);
+    assert_string_equal(row->basis, "as given");
+    assert_int_equal(rig.result.channel_count, CHANNELS);
+    assert_string_equal(rig.result.channels[1].scope, "dram");
+    assert_string_equal(rig.result.channels[2].why_not, "mirror of nothing");
+    assert_near(rig.result.channels[2].range, 4e9);
+    tear_down(&rig);
+}
+
+static void test_repeat_rows(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    add(&rig);
+    assert_int_equal(rig.result.repeat_count, 3);
+    const struct me_row_repeat *idle = &rig.result.repeats[0], *run = &rig.result.repeats[2];
+    assert_string_equal(idle->phase, "idle");
+    assert_int_equal(idle->repeat, 0);
+    assert_near(idle->energy_j, 60);
+    assert_true(isnan(idle->net_energy_j));
+    assert_string_equal(run->phase, "run");
+    assert_near(run->duration_s, 1.5);
+    assert_near(run->energy_j, 90); /* 60 W x 1.5 s, over a wrap */
+    assert_near(run->mean_power_w, 60);
+    assert_near(run->net_energy_j + 1, 1); /* all of it is idle power here */
+    assert_near(run->carbon_g, 90 / 3.6e6 * 1.5 * 360);
+    assert_int_equal(run->start_unix_ns, UNIX_MINUS_MONO + 1500 * MS);
+    assert_near(run->work, 300);
+    assert_int_equal(run->late_samples, 2);
+    assert_near(run->sampler_cpu_s, 0.005);
+    assert_near(run->longest_gap_s, 0.101);
+    assert_string_equal(run->note, "");
+    assert_int_equal(rig.result.energy_count, 3 * CHANNELS);
+    const struct me_row_energy *psys = &rig.result.energies[2 * CHANNELS + 2];
+    assert_string_equal(psys->channel, "psys");
+    assert_string_equal(psys->phase, "run");
+    tear_down(&rig);
+}
+
+static void test_series_rows(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.series.readings[16 * CHANNELS + 1] =
+        (struct me_reading){.state = ME_READING_FAILED, .error = EIO};
+    rig.record.series.readings[17 * CHANNELS + 1] = (struct me_reading){.state = ME_READING_ABSENT};
+    rig.record.series.readings[18 * CHANNELS + 1] =
+        (struct me_reading){.state = ME_READING_OK, .count = 18000000};
+    add(&rig);
+    assert_int_equal(rig.result.series_count, 2);
+    const struct me_result_series *idle = &rig.result.series[0], *run = &rig.result.series[1];
+    assert_int_equal(idle->repeat, 0);
+    assert_int_equal(idle->samples, 11);
+    assert_int_equal(run->repeat, 1);
+    assert_int_equal(run->samples, 16);
+    assert_int_equal(run->channels, CHANNELS);
+    assert_string_equal(run->names[2], "psys");
+    assert_int_equal(run->unix_ns[0], UNIX_MINUS_MONO + 1500 * MS);
+    assert_near(run->values[0], 975000000);
+    assert_true(isnan(run->values[CHANNELS + 1]));
+    assert_int_equal(run->states[CHANNELS + 1], ME_READING_FAILED);
+    assert_true(isnan(run->values[2 * CHANNELS + 1]));
+    assert_int_equal(run->states[2 * CHANNELS + 1], ME_READING_ABSENT);
+    assert_near(run->values[3 * CHANNELS + 1], 18000000);
+    assert_near(rig.result.repeats[2].energy_j, 90); /* a hole in the middle changes nothing */
+    tear_down(&rig);
+}
+
+static void test_gauge_series(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.channels[1].kind = ME_KIND_GAUGE;
+    rig.record.channels[1].cls = ME_CLASS_INTEGRATED;
+    for (size_t i = 0; i < rig.record.series.count; i++)
+        rig.record.series.readings[i * CHANNELS + 1].level = 12.5;
+    add(&rig);
+    assert_near(rig.result.series[1].values[1], 12.5);
+    assert_near(rig.result.repeats[2].energy_j, 75 + 1.5 * 12.5);
+    tear_down(&rig);
+}
+
+static void test_fault_makes_it_unknown(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.series.readings[30 * CHANNELS + 1] =
+        (struct me_reading){.state = ME_READING_FAILED, .error = EIO};
+    add(&rig);
+    const struct me_row_repeat *run = &rig.result.repeats[2];
+    assert_true(isnan(run->energy_j) && isnan(run->mean_power_w) && isnan(run->carbon_g) &&
+                isnan(run->net_energy_j));
+    assert_string_equal(run->note, "package-0/dram: the reading at the begin or the end failed");
+    assert_near(rig.result.energies[2 * CHANNELS].energy_j, 75); /* the good channel keeps its own */
+    assert_true(isnan(rig.result.energies[2 * CHANNELS + 1].energy_j));
+    assert_string_equal(rig.result.energies[2 * CHANNELS + 1].fault,
+                        "the reading at the begin or the end failed");
+    assert_string_equal(rig.result.machines[0].status, "failed");
+    assert_string_equal(
+        rig.result.machines[0].reason,
+        "repeat 1: energy not known: package-0/dram: the reading at the begin or the end failed");
+    tear_down(&rig);
+}
+
+static void test_fault_of_an_uncounted_channel(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.series.readings[30 * CHANNELS + 2].state = ME_READING_FAILED;
+    add(&rig);
+    assert_near(rig.result.repeats[2].energy_j, 90);
+    assert_string_equal(rig.result.machines[0].status, "ok");
+    tear_down(&rig);
+}
+
+static void freeze(struct me_record *record, size_t c)
+{
+    for (size_t i = 0; i < record->series.count; i++) record->series.readings[i * CHANNELS + c].count = 4711;
+}
+
+static void test_stalled_counter_is_not_counted(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    freeze(&rig.record, 1);
+    add(&rig);
+    assert_int_equal(rig.result.channels[1].counted, 0);
+    assert_string_equal(rig.result.channels[1].why_not, "did not move");
+    assert_near(rig.result.repeats[2].energy_j, 75);
+    assert_string_equal(rig.result.machines[0].provenance, "live");
+    assert_string_equal(rig.result.machines[0].status, "ok");
+    assert_string_equal(rig.result.machines[0].reason, "package-0/dram did not move and is not counted");
+    tear_down(&rig);
+}
+
+static void test_stalled_platform_gives_way(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.channels[2].why_not[0] = '\0';
+    freeze(&rig.record, 2);
+    me_channels_count(rig.record.channels, CHANNELS);
+    assert_true(rig.record.channels[2].counted && !rig.record.channels[0].counted);
+    add(&rig);
+    assert_int_equal(rig.result.channels[0].counted, 1);
+    assert_int_equal(rig.result.channels[2].counted, 0);
+    assert_near(rig.result.repeats[2].energy_j, 90);
+    tear_down(&rig);
+}
+
+static void test_all_stalled(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    for (size_t c = 0; c < CHANNELS; c++) freeze(&rig.record, c);
+    add(&rig);
+    assert_true(isnan(rig.result.repeats[2].energy_j)); /* and not 0 */
+    assert_string_equal(rig.result.repeats[2].note, "no channel is counted: package-0 did not move");
+    assert_string_equal(rig.result.machines[0].status, "failed");
+    assert_string_equal(rig.result.machines[0].provenance, "");
+    tear_down(&rig);
+}
+
+/* In 50 ms a slow counter may rightly stand still: it counts, with 0 J. */
+static void test_short_record_is_no_stall(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    freeze(&rig.record, 1);
+    for (size_t i = 0; i < rig.record.series.count; i++) rig.record.series.time_ns[i] /= 60;
+    rig.record.channels[0].max_power_w = 1000;
+    add(&rig);
+    assert_int_equal(rig.result.channels[1].counted, 1);
+    assert_near(rig.result.repeats[2].energy_j, 75);
+    tear_down(&rig);
+}
+
+/* A counter that only failed has not stalled: its readings tell the reason. */
+static void test_failed_counter_is_no_stall(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    for (size_t i = 0; i < rig.record.series.count; i++)
+        rig.record.series.readings[i * CHANNELS + 1] =
+            (struct me_reading){.state = ME_READING_FAILED, .error = EIO};
+    add(&rig);
+    assert_int_equal(rig.result.channels[1].counted, 1);
+    assert_true(isnan(rig.result.repeats[2].energy_j));
+    tear_down(&rig);
+}
+
+static const struct {
+    const char *what;
+    enum me_machine_status plan, record;
+    bool ended, has_record, has_run;
+    int exit_status;
+    const char *note, *status, *reason;
+} status_cases[] = {
+    {"fine", 0, 0, true, true, true, 0, "", "ok", ""},
+    {"exit status", 0, 0, true, true, true, 3, "", "failed", "repeat 1: the workload's exit status was 3"},
+    {"signal", 0, 0, true, true, true, 265, "", "failed", "repeat 1: the workload was ended by signal 9"},
+    {"timeout", 0, 0, true, true, true, -1, "timeout after 10 s", "failed",
+     "repeat 1: the workload did not end by itself: timeout after 10 s"},
+    {"its own report goes first", 0, ME_STATUS_INTERRUPTED, true, true, true, 3, "", "interrupted",
+     "told by it"},
+    {"the plan's goes before all", ME_STATUS_DUPLICATE, ME_STATUS_FAILED, true, true, true, 0, "",
+     "duplicate", "of the plan"},
+    {"skipped", ME_STATUS_SKIPPED, 0, false, false, false, 0, "", "skipped", "of the plan"},
+    {"lost", 0, 0, false, false, false, 0, "", "lost", "no record came back from it"},
+    {"cut off", 0, 0, false, true, true, 0, "", "interrupted", "its record was cut off"},
+    {"nothing measured", 0, 0, true, true, false, 0, "", "failed", "no repeat was measured"},
+};
+
+static void test_status(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof status_cases / sizeof *status_cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        rig.machine.status = status_cases[i].plan;
+        if (status_cases[i].plan) snprintf(rig.machine.reason, sizeof rig.machine.reason, "of the plan");
+        rig.record.status = status_cases[i].record;
+        if (status_cases[i].record) snprintf(rig.record.reason, sizeof rig.record.reason, "told by it");
+        rig.record.ended = status_cases[i].ended;
+        rig.record.spans[2].exit_status = status_cases[i].exit_status;
+        snprintf(rig.record.spans[2].note, sizeof rig.record.spans[2].note, "%s", status_cases[i].note);
+        if (!status_cases[i].has_run) rig.record.span_count = 2;
+        assert_int_equal(me_result_add(&rig.result, &rig.machine,
+                                       status_cases[i].has_record ? &rig.record : NULL, 0, NULL),
+                         0);
+        const struct me_row_machine *row = &rig.result.machines[0];
+        if (strcmp(row->status, status_cases[i].status) || strcmp(row->reason, status_cases[i].reason))
+            fail_msg("%s: %s: %s", status_cases[i].what, row->status, row->reason);
+        if (!status_cases[i].has_record) assert_true(isnan(row->memory_gib));
+        tear_down(&rig);
+    }
+}
+
+/* Regions by table: calls as {first, last} of sample indexes in the run (15..30, 100 ms and 6 J a step). */
+static void test_regions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct {
+            uint32_t first, last;
+        } calls[4];
+        size_t n;
+        uint32_t counted;
+        double steps;
+    } cases[] = {
+        {"one", {{16, 20}}, 1, 1, 4},
+        {"two apart", {{16, 18}, {20, 25}}, 2, 2, 7},
+        {"two that meet", {{16, 18}, {18, 20}}, 2, 2, 4},
+        {"nested: the outer one", {{16, 25}, {18, 20}}, 2, 1, 9},
+        {"nested, told inner first", {{18, 20}, {16, 25}}, 2, 1, 9},
+        {"nested from the same begin", {{16, 18}, {16, 25}}, 2, 1, 9},
+        {"recursion", {{16, 28}, {17, 27}, {18, 26}, {19, 25}}, 4, 1, 12},
+        {"overlap: what is common counts once", {{16, 20}, {18, 25}}, 2, 2, 9},
+        {"the whole run twice", {{15, 30}, {15, 30}}, 2, 1, 15},
+        {"in the warm-up only", {{10, 15}}, 1, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        for (size_t c = 0; c < cases[i].n; c++)
+            add_region(&rig.record, "train", 1, cases[i].calls[c].first, cases[i].calls[c].last);
+        add(&rig);
+        assert_int_equal(rig.result.region_count, cases[i].counted ? 1 : 0);
+        if (cases[i].counted) {
+            const struct me_row_region *row = &rig.result.regions[0];
+            bool right = row->calls == cases[i].counted &&
+                         fabs(row->duration_s - cases[i].steps * 0.1) < 1e-9 &&
+                         fabs(row->energy_j - cases[i].steps * 6) < 1e-9;
+            if (!right)
+                fail_msg("%s: %u calls, %g s, %g J", cases[i].what, row->calls, row->duration_s,
+                         row->energy_j);
+        }
+        tear_down(&rig);
+    }
+}
+
+static void test_regions_by_name_and_repeat(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    add_region(&rig.record, "train", 1, 16, 20);
+    add_region(&rig.record, "load", 1, 17, 18);
+    add_region(&rig.record, "train", 2, 21, 22);
+    add(&rig);
+    assert_int_equal(rig.result.region_count, 3);
+    assert_string_equal(rig.result.regions[0].region, "load");
+    assert_string_equal(rig.result.regions[1].region, "train");
+    assert_int_equal(rig.result.regions[1].repeat, 1);
+    assert_int_equal(rig.result.regions[2].repeat, 2);
+    assert_near(rig.result.regions[2].energy_j, 6);
+    tear_down(&rig);
+}
+
+static void test_first_repeat(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    add_region(&rig.record, "train", 1, 16, 20);
+    assert_int_equal(me_result_add(&rig.result, &rig.machine, &rig.record, 5, NULL), 0);
+    assert_int_equal(rig.result.repeats[0].repeat, 0); /* idle stays 0 */
+    assert_int_equal(rig.result.repeats[2].repeat, 6);
+    assert_int_equal(rig.result.energies[2 * CHANNELS].repeat, 6);
+    assert_int_equal(rig.result.regions[0].repeat, 6);
+    assert_int_equal(rig.result.series[1].repeat, 6);
+    tear_down(&rig);
+}
+
+static void test_several_machines(void **state)
+{
+    (void)state;
+    struct rig a, b;
+    set_up(&a);
+    set_up(&b);
+    b.machine.id = 2;
+    add(&a);
+    assert_int_equal(me_result_add(&a.result, &b.machine, &b.record, 0, NULL), 0);
+    assert_int_equal(me_result_add(&a.result, &b.machine, NULL, 0, NULL), 0);
+    assert_int_equal(a.result.machine_count, 3);
+    assert_int_equal(a.result.repeat_count, 6);
+    assert_int_equal(a.result.repeats[5].machine_id, 2);
+    assert_int_equal(a.result.series_count, 4);
+    tear_down(&a);
+    tear_down(&b);
+}
+
+static void test_append(void **state)
+{
+    (void)state;
+    struct rig a, b;
+    set_up(&a);
+    set_up(&b);
+    add(&a);
+    assert_int_equal(me_result_rank(&a.result, NULL), 0);
+    assert_int_equal(me_result_add(&b.result, &b.machine, &b.record, 1, NULL), 0);
+    b.machine.id = 2;
+    assert_int_equal(me_result_add(&b.result, &b.machine, &b.record, 1, NULL), 0);
+    snprintf(a.result.status, sizeof a.result.status, "complete");
+    snprintf(b.result.status, sizeof b.result.status, "interrupted");
+    assert_int_equal(me_result_append(&a.result, &b.result, &a.err), 0);
+    assert_int_equal(a.result.machine_count, 2);
+    assert_int_equal(a.result.channel_count, 2 * CHANNELS);
+    assert_int_equal(a.result.repeat_count, 9);
+    assert_int_equal(a.result.energy_count, 9 * CHANNELS);
+    assert_int_equal(a.result.series_count, 5); /* one idle series a machine */
+    assert_int_equal(a.result.summary_count, 0);
+    assert_string_equal(a.result.status, "interrupted");
+    assert_int_equal(b.result.repeat_count, 6); /* untouched */
+    assert_near(b.result.series[3].values[0], 975000000);
+    tear_down(&b);
+    assert_near(a.result.series[2].values[0], 975000000);
+    assert_int_equal(me_result_rank(&a.result, NULL), 0);
+    assert_int_equal(a.result.summaries[0].n, 2);
+    assert_int_equal(a.result.summaries[1].n, 1);
+    tear_down(&a);
+}
+
+static void change_boot(struct rig *rig)
+{
+    snprintf(rig->record.facts.boot_id, 8, "boot-2");
+}
+static void change_channel(struct rig *rig)
+{
+    snprintf(rig->record.channels[1].name, 8, "dram-0");
+}
+static void change_range(struct rig *rig)
+{
+    rig->record.channels[1].range++;
+}
+static void change_counted(struct rig *rig)
+{
+    freeze(&rig->record, 1);
+}
+static void change_count(struct rig *rig)
+{
+    rig->record.channel_count = 0; /* no channels at all: nothing to compare, and nothing is refused */
+    rig->record.series.channels = 0;
+}
+static void change_grid(struct rig *rig)
+{
+    rig->machine.grid_g_per_kwh = 361;
+}
+static void change_nothing(struct rig *rig)
+{
+    (void)rig;
+}
+static void change_workload(struct rig *rig)
+{
+    snprintf(rig->result.workload, 8, "spin");
+}
+
+static void test_append_refuses(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*change)(struct rig *);
+        const char *message; /* NULL: accepted */
+    } cases[] = {
+        {change_nothing, NULL},     {change_count, NULL},
+        {change_boot, "boot id"},   {change_channel, "channels changed (package-0/dram)"},
+        {change_range, "channels"}, {change_counted, "channels"},
+        {change_grid, "grid"},      {change_workload, "same again: \"\" before, \"spin\" now"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig a, b;
+        set_up(&a);
+        set_up(&b);
+        add(&a);
+        cases[i].change(&b);
+        add(&b);
+        int rc = me_result_append(&a.result, &b.result, &a.err);
+        assert_int_equal(rc, cases[i].message ? -1 : 0);
+        if (rc) {
+            assert_int_equal(a.err.code, ME_E_INPUT);
+            if (!strstr(a.err.text, cases[i].message)) fail_msg("%s", a.err.text);
+            assert_int_equal(a.result.repeat_count, 3); /* untouched */
+        }
+        tear_down(&a);
+        tear_down(&b);
+    }
+}
+
+static void test_append_to_a_lost_machine(void **state)
+{
+    (void)state;
+    struct rig a, b;
+    set_up(&a);
+    set_up(&b);
+    assert_int_equal(me_result_add(&a.result, &a.machine, NULL, 0, NULL), 0);
+    add(&b);
+    assert_int_equal(me_result_append(&a.result, &b.result, &a.err), 0);
+    assert_int_equal(a.result.machine_count, 1);
+    assert_string_equal(a.result.machines[0].status, "ok");
+    assert_string_equal(a.result.machines[0].host, "host1");
+    assert_int_equal(a.result.channel_count, CHANNELS);
+    tear_down(&a);
+    tear_down(&b);
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    struct me_result result = {0}, more = {0};
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_int_equal(result.summary_count, 0);
+    assert_int_equal(me_result_append(&result, &more, NULL), 0);
+    me_result_release(&result);
+    me_result_release(&result);
+    me_result_release(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_machine_row),
+        cmocka_unit_test(test_repeat_rows),
+        cmocka_unit_test(test_series_rows),
+        cmocka_unit_test(test_gauge_series),
+        cmocka_unit_test(test_fault_makes_it_unknown),
+        cmocka_unit_test(test_fault_of_an_uncounted_channel),
+        cmocka_unit_test(test_stalled_counter_is_not_counted),
+        cmocka_unit_test(test_stalled_platform_gives_way),
+        cmocka_unit_test(test_all_stalled),
+        cmocka_unit_test(test_short_record_is_no_stall),
+        cmocka_unit_test(test_failed_counter_is_no_stall),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_regions_by_name_and_repeat),
+        cmocka_unit_test(test_first_repeat),
+        cmocka_unit_test(test_several_machines),
+        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_append_refuses),
+        cmocka_unit_test(test_append_to_a_lost_machine),
+        cmocka_unit_test(test_empty),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

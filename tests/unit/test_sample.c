@@ -1,0 +1,409 @@
+/* The sampler over a source that the test holds in its hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "me_cmocka.h"
+
+#include "me/clock.h"
+#include "me/sample.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define POWER_W 50.0
+
+struct fake { /* a counter of POWER_W, with faults on demand */
+    int64_t began_ns;
+    atomic_int slow_ms;    /* the next reading takes this long ... */
+    atomic_int slow_count; /* ... and so many of them */
+    atomic_int fail_count; /* so many readings fail; -1: all */
+    atomic_int reads;
+    int64_t slow_from_ns, slow_to_ns; /* the last slow reading */
+};
+
+static bool take_one(atomic_int *count)
+{
+    int left = atomic_load(count);
+    while (left && !atomic_compare_exchange_weak(count, &left, left < 0 ? left : left - 1)) {
+    }
+    return left != 0;
+}
+
+static void fake_read(struct me_source *source, struct me_reading *readings)
+{
+    struct fake *fake = source->state;
+    atomic_fetch_add(&fake->reads, 1);
+    uint64_t uj = (uint64_t)((double)(me_clock_mono_ns() - fake->began_ns) * 1e-3 * POWER_W);
+    bool slow = take_one(&fake->slow_count), fails = take_one(&fake->fail_count);
+    if (slow) {
+        fake->slow_from_ns = me_clock_mono_ns();
+        nanosleep(&(struct timespec){.tv_nsec = 1000000L * atomic_load(&fake->slow_ms)}, NULL);
+        fake->slow_to_ns = me_clock_mono_ns();
+    }
+    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = uj};
+    if (fails) readings[0] = (struct me_reading){.state = ME_READING_FAILED, .error = 5};
+}
+
+static const struct me_source_ops fake_ops = {.name = "fake", .summary = "a test's", .read = fake_read};
+
+struct sunk {
+    size_t next;
+    atomic_size_t calls;
+    bool broken;
+};
+
+struct bench {
+    struct sunk sunk;
+    struct fake fake;
+    struct me_source source;
+    struct me_channel channel;
+    struct me_meter meter;
+    struct me_series series;
+    struct me_sampler *sampler;
+};
+
+/* On the heap, since a thread of a test that failed goes on with it. */
+static struct bench *bench_new(void)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    if (!bench) abort();
+    bench->fake.began_ns = me_clock_mono_ns();
+    bench->channel = (struct me_channel){.name = "fake",
+                                         .scope = ME_SCOPE_PACKAGE,
+                                         .unit = "uJ",
+                                         .counted = true,
+                                         .range = UINT64_C(1) << 50,
+                                         .max_power_w = 100};
+    bench->source = (struct me_source){.ops = &fake_ops,
+                                       .found = true,
+                                       .channels = &bench->channel,
+                                       .channel_count = 1,
+                                       .state = &bench->fake};
+    bench->meter = (struct me_meter){.sources = &bench->source,
+                                     .source_count = 1,
+                                     .channels = &bench->channel,
+                                     .channel_count = 1,
+                                     .root.fd = -1};
+    me_series_init(&bench->series, 1);
+    return bench;
+}
+
+static void bench_start(struct bench *bench, double hz, me_sampler_sink *sink, void *context)
+{
+    assert_int_equal(
+        me_sampler_start(&bench->sampler, &bench->meter, &bench->series, hz, sink, context, NULL), 0);
+}
+
+static void bench_end(struct bench *bench)
+{
+    me_sampler_stop(bench->sampler);
+    for (size_t i = 1; i < bench->series.count; i++)
+        assert_true(bench->series.time_ns[i] >= bench->series.time_ns[i - 1]);
+    me_series_release(&bench->series);
+    free(bench);
+}
+
+static void rest_ms(int ms)
+{
+    me_clock_sleep_until(me_clock_mono_ns() + ms * INT64_C(1000000));
+}
+
+/* Energy between two edges is the power times the time between them, whatever the period. */
+static void test_edges(void **state)
+{
+    (void)state;
+    static const double rates_hz[] = {1, 10, 1000};
+    for (size_t i = 0; i < sizeof rates_hz / sizeof *rates_hz; i++) {
+        struct bench *bench = bench_new();
+        size_t first, last;
+        struct me_energy energy;
+        bench_start(bench, rates_hz[i], NULL, NULL);
+        rest_ms(3);
+        assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+        rest_ms(37);
+        assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+        assert_true(last > first);
+        assert_int_equal(me_series_energy(&bench->series, &bench->channel, 0, first, last, &energy),
+                         ME_FAULT_NONE);
+        double span_s = me_ns_to_s(bench->series.time_ns[last] - bench->series.time_ns[first]);
+        assert_true(span_s >= 0.036);
+        /* each edge's time is the middle of a reading, the value is from within it */
+        assert_true(fabs(me_energy_j(energy) - POWER_W * span_s) < POWER_W * 0.001);
+        bench_end(bench);
+    }
+}
+
+static void test_rate(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    int64_t began_ns = me_clock_mono_ns();
+    bench_start(bench, 500, NULL, NULL);
+    rest_ms(200);
+    me_sampler_stop(bench->sampler);
+    bench->sampler = NULL;
+    double due = me_ns_to_s(me_clock_mono_ns() - began_ns) * 500;
+    assert_true((double)bench->series.count <= due + 2); /* never more than the clock allows */
+    assert_true(bench->series.count >= 20);              /* and a good part of it on any machine */
+    bench_end(bench);
+}
+
+/* A counter that wraps fast is read at half its safe interval, however low the rate. */
+static void test_period_adapts(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    bench->channel.range = 1000000; /* 1 J at 100 W: 10 ms, so every 5 ms */
+    bench_start(bench, 1, NULL, NULL);
+    rest_ms(200);
+    me_sampler_stop(bench->sampler);
+    bench->sampler = NULL;
+    assert_true(bench->series.count >= 10 && bench->series.count <= 200);
+    bench_end(bench);
+}
+
+static void test_edge_is_read_again(void **state)
+{
+    (void)state;
+    static const struct {
+        int slow_count, fail_count, reads, state;
+    } cases[] = {
+        {0, 0, 1, ME_READING_OK},  {1, 0, 2, ME_READING_OK}, {3, 0, 4, ME_READING_OK},
+        {-1, 0, 5, ME_READING_OK}, {0, 1, 2, ME_READING_OK}, {0, -1, 5, ME_READING_FAILED},
+        {1, 2, 3, ME_READING_OK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench *bench = bench_new();
+        size_t index;
+        bench_start(bench, 0.1, NULL, NULL);
+        while (!atomic_load(&bench->fake.reads)) rest_ms(1); /* the thread's first sample */
+        rest_ms(1);
+        int before = atomic_load(&bench->fake.reads);
+        atomic_store(&bench->fake.slow_ms, 2);
+        atomic_store(&bench->fake.slow_count, cases[i].slow_count);
+        atomic_store(&bench->fake.fail_count, cases[i].fail_count);
+        assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+        int reads = atomic_load(&bench->fake.reads) - before;
+        assert_true(reads >= cases[i].reads && reads <= 5); /* more where this machine was busy */
+        assert_int_equal(bench->series.readings[index].state, cases[i].state);
+        atomic_store(&bench->fake.slow_count, 0);
+        bench_end(bench);
+    }
+}
+
+static void sink(void *context, const struct me_series *series, size_t first, size_t last)
+{
+    struct sunk *sunk = context;
+    if (first != sunk->next || last <= first || last > series->count) sunk->broken = true;
+    sunk->next = last;
+    atomic_fetch_add(&sunk->calls, 1);
+}
+
+static void test_sink(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    size_t index, count;
+    bench_start(bench, 200, sink, &bench->sunk);
+    rest_ms(30);
+    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_int_equal(atomic_load(&bench->sunk.calls), 1);
+    rest_ms(1300); /* the thread hands over about once a second */
+    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_true(atomic_load(&bench->sunk.calls) >= 3 && atomic_load(&bench->sunk.calls) < 30);
+    rest_ms(30);
+    me_sampler_stop(bench->sampler);
+    bench->sampler = NULL;
+    count = bench->series.count;
+    assert_false(bench->sunk.broken);
+    assert_int_equal(bench->sunk.next, count); /* each sample once, the last ones at the end */
+    bench_end(bench);
+}
+
+/* The time of a sample is the middle of its reading. */
+static void test_middle(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    size_t index;
+    atomic_store(&bench->fake.slow_ms, 60);
+    atomic_store(&bench->fake.slow_count, 1);
+    bench_start(bench, 0.02, NULL, NULL);
+    while (!atomic_load(&bench->fake.reads)) rest_ms(1);
+    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0); /* waits for the slow one */
+    int64_t middle_ns = bench->fake.slow_from_ns / 2 + bench->fake.slow_to_ns / 2;
+    assert_true(llabs(bench->series.time_ns[0] - middle_ns) < 20 * INT64_C(1000000));
+    bench_end(bench);
+}
+
+static void test_late(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    struct me_sampler_stats before, after;
+    size_t index;
+    bench_start(bench, 100, NULL, NULL);
+    rest_ms(30);
+    me_sampler_stats(bench->sampler, &before);
+    atomic_store(&bench->fake.slow_ms, 80);
+    atomic_store(&bench->fake.slow_count, 1);
+    rest_ms(120);
+    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    me_sampler_stats(bench->sampler, &after);
+    assert_true(after.late >= before.late + 3);                 /* 80 ms of 10 ms periods */
+    assert_true(after.longest_gap_ns >= 39 * INT64_C(1000000)); /* half the reading: its middle is its time */
+    assert_true(after.cpu_ns > 0 && after.cpu_ns >= before.cpu_ns);
+    bench_end(bench);
+}
+
+/* More than half a period late is late, though none was passed over. */
+static void test_half_late(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    struct me_sampler_stats stats;
+    size_t index;
+    bench_start(bench, 10, NULL, NULL);
+    while (!atomic_load(&bench->fake.reads)) rest_ms(1);
+    rest_ms(40);
+    atomic_store(&bench->fake.slow_ms, 130); /* an edge holds the meter from 40 to 170 ms: 100 is 70 late */
+    atomic_store(&bench->fake.slow_count, 1);
+    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    rest_ms(10);
+    me_sampler_stats(bench->sampler, &stats);
+    assert_true(stats.late >= 1);
+    bench_end(bench);
+}
+
+static void test_gap(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    struct me_sampler_stats stats;
+    size_t first, last;
+    bench_start(bench, 0.02, NULL, NULL);
+    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+    rest_ms(20);
+    assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+    me_sampler_stats(bench->sampler, &stats);
+    assert_true(stats.longest_gap_ns >= bench->series.time_ns[last] - bench->series.time_ns[last - 1]);
+    me_sampler_gap_reset(bench->sampler);
+    me_sampler_stats(bench->sampler, &stats);
+    assert_int_equal(stats.longest_gap_ns, 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL),
+                     0); /* counts from the last sample before */
+    me_sampler_stats(bench->sampler, &stats);
+    assert_true(stats.longest_gap_ns == bench->series.time_ns[first] - bench->series.time_ns[first - 1]);
+    bench_end(bench);
+}
+
+static void test_now(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    size_t first, last;
+    double energy_j, power_w;
+    bench_start(bench, 100, NULL, NULL);
+    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+    for (int i = 0; i < 5; i++) { /* asked again and again: the sum must not drift */
+        rest_ms(20);
+        me_sampler_now(bench->sampler, first, &energy_j, &power_w);
+        assert_true(energy_j > 0);
+    }
+    assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+    me_sampler_now(bench->sampler, first, &energy_j, &power_w);
+    struct me_energy energy;
+    assert_int_equal(me_series_energy(&bench->series, &bench->channel, 0, first, last, &energy),
+                     ME_FAULT_NONE);
+    assert_true(energy_j >= me_energy_j(energy) && energy_j < me_energy_j(energy) + POWER_W * 0.5);
+    assert_true(fabs(power_w - POWER_W) < POWER_W * 0.1);
+    me_sampler_now(bench->sampler, last, &energy_j, &power_w); /* another span: from the start again */
+    assert_true(energy_j >= 0 && energy_j < POWER_W * 0.5);
+    me_sampler_now(bench->sampler, 1000000, &energy_j, &power_w);
+    assert_true(isnan(energy_j));
+    bench->channel.counted = false;
+    me_sampler_now(bench->sampler, first, &energy_j, &power_w);
+    assert_true(isnan(energy_j) && isnan(power_w));
+    bench_end(bench);
+}
+
+static void test_start_refuses(void **state)
+{
+    (void)state;
+    static const double rates_hz[] = {0, -1, NAN, INFINITY};
+    struct bench *bench = bench_new();
+    struct me_error err;
+    for (size_t i = 0; i < sizeof rates_hz / sizeof *rates_hz; i++)
+        assert_int_equal(
+            me_sampler_start(&bench->sampler, &bench->meter, &bench->series, rates_hz[i], NULL, NULL, &err),
+            -1);
+    bench->series.channels = 2;
+    assert_int_equal(me_sampler_start(&bench->sampler, &bench->meter, &bench->series, 10, NULL, NULL, &err),
+                     -1);
+    assert_null(bench->sampler);
+    me_sampler_stop(NULL);
+    free(bench);
+}
+
+/* Stopping does not wait for the next sample. */
+static void test_stop_is_prompt(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    bench_start(bench, 0.02, NULL, NULL);
+    rest_ms(5);
+    int64_t began_ns = me_clock_mono_ns();
+    bench_end(bench);
+    assert_true(me_clock_mono_ns() - began_ns < 20 * ME_NS_PER_S); /* the period is 50 s */
+}
+
+/* All of it from several threads at once, for the thread sanitizer. */
+static void *hammer(void *context)
+{
+    struct bench *bench = context;
+    int64_t until_ns = me_clock_mono_ns() + 200 * INT64_C(1000000);
+    while (me_clock_mono_ns() < until_ns) {
+        size_t index;
+        double energy_j, power_w;
+        struct me_sampler_stats stats;
+        if (me_sampler_edge(bench->sampler, &index, NULL)) abort();
+        me_sampler_now(bench->sampler, index / 2, &energy_j, &power_w);
+        me_sampler_stats(bench->sampler, &stats);
+        me_sampler_gap_reset(bench->sampler);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    pthread_t threads[3];
+    bench_start(bench, 1000, sink, &bench->sunk);
+    for (int i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, hammer, bench), 0);
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    me_sampler_stop(bench->sampler);
+    bench->sampler = NULL;
+    assert_false(bench->sunk.broken);
+    assert_int_equal(bench->sunk.next, bench->series.count);
+    bench_end(bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges),         cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_period_adapts), cmocka_unit_test(test_edge_is_read_again),
+        cmocka_unit_test(test_sink),          cmocka_unit_test(test_middle),
+        cmocka_unit_test(test_late),          cmocka_unit_test(test_half_late),
+        cmocka_unit_test(test_gap),           cmocka_unit_test(test_now),
+        cmocka_unit_test(test_start_refuses), cmocka_unit_test(test_stop_is_prompt),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,369 @@
+/* Statistics, groups and places. */
+#include "me/result.h"
+#include "me_cmocka.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Two values 0 and 2 have mean 1 and standard deviation sqrt 2; n values alternating so that the
+ * half width is t x s / sqrt n. Table: two-sided 95 % quantiles of Student's t, as printed in NIST/
+ * SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2 (three decimals). */
+static void test_t_table(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t nu;
+        double t;
+    } table[] = {
+        {1, 12.706}, {2, 4.303},  {3, 3.182},  {4, 2.776},  {5, 2.571},   {6, 2.447},    {7, 2.365},
+        {8, 2.306},  {9, 2.262},  {10, 2.228}, {14, 2.145}, {19, 2.093},  {20, 2.086},   {29, 2.045},
+        {30, 2.042}, {40, 2.021}, {60, 2.000}, {99, 1.984}, {100, 1.984}, {1000, 1.962}, {100000, 1.960},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        size_t n = table[i].nu + 1;
+        double *values = calloc(n, sizeof *values), mean = 0, squares = 0;
+        assert_non_null(values);
+        for (size_t k = 0; k < n; k++) values[k] = (double)(k * 7 % 11);
+        for (size_t k = 0; k < n; k++) mean += values[k] / (double)n;
+        for (size_t k = 0; k < n; k++) squares += (values[k] - mean) * (values[k] - mean);
+        double t = me_ci95(values, n) / sqrt(squares / (double)(n - 1) / (double)n);
+        free(values);
+        if (fabs(t - table[i].t) > 0.00051) fail_msg("nu %zu: %.6f, not %.3f", table[i].nu, t, table[i].t);
+    }
+}
+
+/* Where the exact sum and the series meet they agree. */
+static void test_t_is_smooth(void **state)
+{
+    (void)state;
+    double values[203], before = 0;
+    for (size_t n = 195; n <= 203; n++) {
+        for (size_t k = 0; k < n; k++) values[k] = k % 2 ? 1 : -1;
+        double squares = 0, mean = n % 2 ? -1.0 / (double)n : 0;
+        for (size_t k = 0; k < n; k++) squares += (values[k] - mean) * (values[k] - mean);
+        double t = me_ci95(values, n) / sqrt(squares / (double)(n - 1) / (double)n);
+        if (before > 0) assert_true(t < before && before - t < 1e-4);
+        before = t;
+    }
+}
+
+static void test_ci_edges(void **state)
+{
+    (void)state;
+    const double one[] = {5}, equal[] = {5, 5, 5}, two[] = {0, 2}, unknown[] = {1, NAN};
+    assert_true(isnan(me_ci95(one, 1)));
+    assert_true(isnan(me_ci95(NULL, 0)));
+    assert_true(me_ci95(equal, 3) == 0);
+    assert_true(fabs(me_ci95(two, 2) - 12.7062047) < 1e-6);
+    assert_true(isnan(me_ci95(unknown, 2)));
+}
+
+/* A machine of a made result: what counts, its repeats, and where it should come out. */
+struct entry {
+    const char *scopes[3];
+    const char *cls, *provenance, *status, *reason, *basis;
+    double energy_j[4]; /* 0 ends */
+    double grid;
+    int n, group, place, carbon_place;
+    const char *says; /* part of the summary's reason; NULL: it is empty */
+};
+
+static void add_channels(struct me_result *result, int32_t id, const struct entry *entry)
+{
+    for (size_t s = 0; s < 3 && entry->scopes[s]; s++) {
+        struct me_row_channel *row = &result->channels[result->channel_count++];
+        *row = (struct me_row_channel){.machine_id = id, .counted = 1};
+        snprintf(row->scope, sizeof row->scope, "%s", entry->scopes[s]);
+        /* the first channel is the weak one; the others are live counters */
+        snprintf(row->cls, sizeof row->cls, "%s", s ? "counter" : entry->cls);
+        snprintf(row->provenance, sizeof row->provenance, "%s", s ? "live" : entry->provenance);
+    }
+}
+
+static void build(struct me_result *result, const struct entry *entries, size_t n)
+{
+    *result = (struct me_result){0};
+    result->machines = calloc(n, sizeof *result->machines);
+    result->channels = calloc(n * 3, sizeof *result->channels);
+    result->repeats = calloc(n * 4, sizeof *result->repeats);
+    assert_true(result->machines && result->channels && result->repeats);
+    for (size_t i = 0; i < n; i++) {
+        struct me_row_machine *machine = &result->machines[result->machine_count++];
+        machine->machine_id = (int32_t)i;
+        snprintf(machine->status, sizeof machine->status, "%s", entries[i].status ? entries[i].status : "ok");
+        snprintf(machine->reason, sizeof machine->reason, "%s", entries[i].reason ? entries[i].reason : "");
+        snprintf(machine->basis, sizeof machine->basis, "%s", entries[i].basis ? entries[i].basis : "");
+        add_channels(result, machine->machine_id, &entries[i]);
+        for (int r = 0; r < 4 && entries[i].energy_j[r] != 0; r++) {
+            struct me_row_repeat *row = &result->repeats[result->repeat_count++];
+            *row =
+                (struct me_row_repeat){.machine_id = machine->machine_id, .repeat = r + 1, .duration_s = 2};
+            snprintf(row->phase, sizeof row->phase, "run");
+            row->energy_j = entries[i].energy_j[r];
+            row->carbon_g = row->energy_j * entries[i].grid;
+        }
+    }
+}
+
+static void check(const struct entry *entries, size_t n)
+{
+    struct me_result result;
+    build(&result, entries, n);
+    for (int round = 0; round < 2; round++) { /* ranked again, the same */
+        assert_int_equal(me_result_rank(&result, NULL), 0);
+        assert_int_equal(result.summary_count, n);
+        for (size_t i = 0; i < n; i++) {
+            const struct me_row_summary *row = &result.summaries[i];
+            bool right = row->machine_id == (int32_t)i && row->n == entries[i].n &&
+                         row->group == entries[i].group && row->place == entries[i].place &&
+                         row->carbon_place == entries[i].carbon_place &&
+                         (entries[i].says ? strstr(row->reason, entries[i].says) != NULL : !row->reason[0]);
+            if (!right)
+                fail_msg("machine %zu: n %d, group %d, place %d, carbon %d, \"%s\"", i, row->n, row->group,
+                         row->place, row->carbon_place, row->reason);
+        }
+    }
+    me_result_release(&result);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    static const struct entry entries[] = {
+        {{"package"}, "counter", "live", NULL, NULL, "", {30, 30}, 1, 2, 1, 4, 2, NULL},
+        {{"package"}, "counter", "live", NULL, NULL, "", {10}, 9, 1, 1, 1, 3, NULL},
+        {{"package"}, "counter", "live", NULL, NULL, "", {20, 20}, 1, 2, 1, 2, 1, NULL},
+        {{"package"},
+         "counter",
+         "live",
+         NULL,
+         NULL,
+         "",
+         {20},
+         NAN,
+         1,
+         1,
+         2,
+         0,
+         NULL}, /* a tie; no carbon known */
+    };
+    check(entries, 4);
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    static const struct entry entries[] = {
+        {{"package"}, "counter", "replay", NULL, NULL, "", {1}, 1, 1, 9, 1, 1, NULL},
+        {{"package"}, "counter", "fake", NULL, NULL, "", {1}, 1, 1, 7, 1, 1, NULL},
+        {{"package"}, "modelled", "live", NULL, NULL, "", {1}, 1, 1, 6, 1, 1, NULL},
+        {{"package"}, "counter", "live", NULL, NULL, "", {9}, 1, 1, 4, 2, 2, NULL},
+        {{"package"}, "integrated", "live", NULL, NULL, "", {5}, 1, 1, 4, 1, 1, NULL}, /* beside counters */
+        {{"dram", "package"}, "counter", "live", NULL, NULL, "", {5}, 1, 1, 3, 1, 1, NULL},
+        {{"node"}, "counter", "live", NULL, NULL, "", {5}, 1, 1, 1, 1, 1, NULL},
+        {{"gpu", "package", "package"}, "counter", "live", NULL, NULL, "", {5}, 1, 1, 2, 1, 1, NULL},
+        {{"package", "dram"}, "modelled", "live", NULL, NULL, "", {5}, 1, 1, 5, 1, 1, NULL},
+        {{"package"}, "modelled", "fake", NULL, NULL, "", {5}, 1, 1, 8, 1, 1, NULL},
+    };
+    check(entries, 10);
+}
+
+static void test_who_is_not_ranked(void **state)
+{
+    (void)state;
+    static const struct entry entries[] = {
+        {{"package"},
+         "counter",
+         "live",
+         "failed",
+         "repeat 2: energy not known",
+         "",
+         {10, NAN, 12},
+         1,
+         2,
+         1,
+         1,
+         1,
+         "1 of 3 repeats do not count; failed: repeat 2: energy not known"},
+        {{"package"},
+         "counter",
+         "live",
+         "failed",
+         "repeat 1: its exit status was 3",
+         "",
+         {NAN},
+         1,
+         0,
+         0,
+         0,
+         0,
+         "failed: repeat 1"},
+        {{NULL}, "", "", "skipped", "no route to host", "", {0}, 1, 0, 0, 0, 0, "skipped: no route to host"},
+        {{NULL}, "", "", "lost", "no record came back from it", "", {0}, 1, 0, 0, 0, 0, "lost: no record"},
+        {{NULL}, "", "", "ok", "", "", {7}, 1, 0, 0, 0, 0, "repeat 1"}, /* energy of no channel is none */
+        {{"package"},
+         "counter",
+         "live",
+         "interrupted",
+         "by the user",
+         "",
+         {20},
+         1,
+         1,
+         1,
+         2,
+         2,
+         "interrupted: by the user"},
+    };
+    check(entries, 6);
+}
+
+static void test_bases(void **state)
+{
+    (void)state;
+    static const struct entry mixed[] = {
+        {{"package"},
+         "counter",
+         "live",
+         NULL,
+         NULL,
+         "life-cycle",
+         {10},
+         1,
+         1,
+         1,
+         1,
+         1,
+         "this one is life-cycle"},
+        {{"package"},
+         "counter",
+         "live",
+         NULL,
+         NULL,
+         "direct",
+         {20},
+         1,
+         1,
+         1,
+         2,
+         2,
+         "two bases, life-cycle and direct; this one is direct"},
+        {{"node"},
+         "counter",
+         "fake",
+         NULL,
+         NULL,
+         "direct",
+         {20},
+         1,
+         1,
+         2,
+         1,
+         1,
+         NULL}, /* a group of its own */
+    };
+    static const struct entry alike[] = {
+        {{"package"}, "counter", "live", NULL, NULL, "life-cycle", {10}, 1, 1, 1, 1, 1, NULL},
+        {{"package"}, "counter", "live", NULL, NULL, "as given", {20}, 1, 1, 1, 2, 2, NULL},
+        {{"package"},
+         "counter",
+         "live",
+         "failed",
+         "x",
+         "direct",
+         {0},
+         1,
+         0,
+         0,
+         0,
+         0,
+         "failed: x"}, /* not in the order */
+    };
+    check(mixed, 3);
+    check(alike, 3);
+}
+
+static void test_which_repeats_enter(void **state)
+{
+    (void)state;
+    static const struct entry entry = {{"package"}, "counter", "live", NULL, NULL, "",  {10, 20, 30, 99},
+                                       2,           0,         0,      0,    0,    NULL};
+    static const struct {
+        const char *what, *phase, *note;
+        int exit_status;
+        bool enters;
+    } cases[] = {
+        {"plain", "run", "", 0, true},
+        {"with a note on something else", "run", "one bad mark: \"bgin\"", 0, true},
+        {"with the workload's own word", "run", "region was not ended: interrupted", 0, true},
+        {"warm-up", "warmup", "", 0, false},
+        {"idle", "idle", "", 0, false},
+        {"exit status", "run", "", 1, false},
+        {"signal", "run", "", 265, false},
+        {"ended by us", "run", "", -1, false},
+        {"interrupted", "run", "interrupted", 0, false},
+        {"timeout", "run", "timeout after 10 s", 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct me_result result;
+        build(&result, &entry, 1);
+        struct me_row_repeat *row = &result.repeats[3];
+        snprintf(row->phase, sizeof row->phase, "%s", cases[i].phase);
+        snprintf(row->note, sizeof row->note, "%s", cases[i].note);
+        row->exit_status = cases[i].exit_status;
+        assert_int_equal(me_result_rank(&result, NULL), 0);
+        if (result.summaries[0].n != (cases[i].enters ? 4 : 3))
+            fail_msg("%s: n %d", cases[i].what, result.summaries[0].n);
+        me_result_release(&result);
+    }
+}
+
+static void test_statistics(void **state)
+{
+    (void)state;
+    static const struct entry entry = {
+        {"dram", "package"}, "integrated", "live", NULL, NULL, "", {10, 20, 30}, 2, 0, 0, 0, 0, NULL};
+    struct me_result result;
+    build(&result, &entry, 1);
+    for (size_t i = 0; i < 3; i++) {
+        result.repeats[i].work = 100;
+        snprintf(result.repeats[i].work_unit, 8, "images");
+    }
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    const struct me_row_summary *row = &result.summaries[0];
+    assert_true(row->energy_mean_j == 20);
+    assert_true(fabs(row->energy_ci95_j - 4.302652730 * 10 / sqrt(3)) < 1e-6);
+    assert_true(row->carbon_mean_g == 40);
+    assert_true(fabs(row->carbon_ci95_g - 2 * row->energy_ci95_j) < 1e-9);
+    assert_true(row->duration_mean_s == 2);
+    assert_true(row->power_mean_w == 10);
+    assert_true(fabs(row->j_per_work - 0.2) < 1e-15);
+    assert_string_equal(row->work_unit, "images");
+    assert_string_equal(row->scopes, "package+dram");
+    assert_string_equal(row->cls, "integrated");
+    assert_string_equal(row->provenance, "live");
+    snprintf(result.repeats[1].work_unit, 8, "bytes"); /* unlike work has no sum */
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_true(isnan(result.summaries[0].j_per_work));
+    assert_string_equal(result.summaries[0].work_unit, "");
+    result.repeat_count = 1;
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_true(isnan(result.summaries[0].energy_ci95_j) && isnan(result.summaries[0].carbon_ci95_g));
+    result.repeats[0].work = NAN;
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_true(isnan(result.summaries[0].j_per_work));
+    me_result_release(&result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_t_table),    cmocka_unit_test(test_t_is_smooth),
+        cmocka_unit_test(test_ci_edges),   cmocka_unit_test(test_places),
+        cmocka_unit_test(test_groups),     cmocka_unit_test(test_who_is_not_ranked),
+        cmocka_unit_test(test_bases),      cmocka_unit_test(test_which_repeats_enter),
+        cmocka_unit_test(test_statistics),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
