@@ -62,7 +62,7 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
     me_buffer_puts(out, "# A waiting rank must not burn what is being measured.\n");
     set(out, "OMPI_MCA_mpi_yield_when_idle", "1");
     me_buffer_puts(out, "# Seconds between SIGTERM and SIGKILL: time to keep what was measured.\n");
-    set_both(out, "OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout", "3");
+    set_both(out, "OMPI_MCA_odls_base_sigkill_timeout", "PRTE_MCA_odls_base_sigkill_timeout", "2");
     set_network(cluster, states, out);
     if (geteuid() == 0) {
         me_buffer_puts(out, "# You are root here, whom mpirun refuses without these two.\n");

@@ -37,12 +37,15 @@ def ground(tmp_path_factory):
         HostSpec("keys", users=users(), auth=("publickey",)),
         HostSpec("bare", users=users(), hide=MPI_PROGRAMS),
         HostSpec("full", users=users(), private={"/home": "64k"}),
-        HostSpec("cachefull", users=users(), private={"/root/.cache": "64k"}),
-        HostSpec("keyfull", users=users(), private={"/root/.ssh": "4k"}),
+        HostSpec("cachefull", users=users()),
+        HostSpec("keyfull", users=users()),
         HostSpec("oldmpi", users=users(), files={"/usr/bin/mpirun": MPI_4_0}),
         HostSpec("rsa", users=users(), host_key_types=("rsa",)),
     ]
     with Cluster(tmp_path_factory.mktemp("ground") / "c", hosts, rig="/bin/true") as cluster:
+        cluster["cachefull"].sh("mkdir /root/.cache && mount -t tmpfs -o size=64k none /root/.cache", check=True)
+        cluster["keyfull"].sh("cd /root && mv .ssh kept && mkdir -m 700 .ssh && mount -t tmpfs -o size=4k,mode=0700 none "
+                              ".ssh && cp kept/authorized_keys .ssh", check=True)
         yield cluster
 
 
