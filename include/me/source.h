@@ -35,6 +35,9 @@ struct me_source {
 
 extern const struct me_source_ops *const me_source_table[];  /* NULL-terminated */
 
+/* Are all names of the comma-separated list in the table? An unknown one is ME_E_INPUT. */
+int me_sources_check(const char *names, struct me_error *err);
+
 /* All sources of a machine, opened together; its channels in one array, the counted ones marked. */
 struct me_meter {
     struct me_root root;

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
-#include "me/carbon.h"
+#include "me/source.h"
 #include "me/workload.h"
 
 static const char *name_of_folder(const char *folder, size_t *len)
@@ -117,6 +117,7 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
     }
     snprintf(workload, sizeof workload, "%s", e.command ? "command" : e.framework);
     snprintf(sources, sizeof sources, "%s", e.sources ? e.sources : "");
+    if (me_sources_check(sources, err)) return -1;
     if (set_command(plan, e.command, err)) return -1;
     size_t len;
     const char *name = name_of_folder(options->folder, &len);

@@ -54,6 +54,7 @@ static void fill_channel(struct me_row_channel *row, int32_t machine_id, const s
     snprintf(row->provenance, sizeof row->provenance, "%s", me_provenance_name(channel->provenance));
     snprintf(row->unit, sizeof row->unit, "%s", channel->unit);
     snprintf(row->why_not, sizeof row->why_not, "%s", channel->why_not);
+    snprintf(row->basis, sizeof row->basis, "%s", channel->basis);
     row->counted = channel->counted;
 }
 

@@ -15,23 +15,30 @@ static void host_field(const char *address, int port, char *text, size_t size)
     snprintf(text, size, port == 22 ? "%s" : "[%s]:%d", address, port);
 }
 
-/* "|1|salt|hash": libssh2 knows how. A line without a key type matches any key of its host. */
-static bool hashed_names(const char *pattern, const char *name)
+/* libssh2 1.10 loses memory over a hash that is none: 20 bytes of salt, 20 of SHA-1. */
+static bool is_hashed(const char *pattern)
 {
-    bool named = false;
-    LIBSSH2_SESSION *session = libssh2_session_init();
-    LIBSSH2_KNOWNHOSTS *hosts = session ? libssh2_knownhost_init(session) : NULL;
-    char line[512];
+    unsigned char bytes[20];
+    const char *salt = pattern + 3, *hash = strchr(salt, '|');
+    return hash && me_base64_decode(salt, (size_t)(hash - salt), bytes, sizeof bytes) == 20 &&
+           me_base64_decode(hash + 1, strlen(hash + 1), bytes, sizeof bytes) == 20;
+}
+
+/* "|1|salt|hash": libssh2 knows how. A line without a key type matches any key of its host. */
+static bool hashed_names(LIBSSH2_SESSION *session, const char *pattern, const char *name)
+{
     static const char other[] = "AAAABBBBAAAABBBBAAAABBBB"; /* no key: libssh2 refuses lines with less */
+    char line[512];
     int len = snprintf(line, sizeof line, "%s ssh-rsa AAAAAAAAAAAAAAAAAAAAAAAA", pattern);
-    if (hosts && len > 0 && (size_t)len < sizeof line &&
-        !libssh2_knownhost_readline(hosts, line, (size_t)len, LIBSSH2_KNOWNHOST_FILE_OPENSSH)) {
+    if (strncmp(pattern, "|1|", 3) || !is_hashed(pattern) || (size_t)len >= sizeof line) return false;
+    bool named = false;
+    LIBSSH2_KNOWNHOSTS *hosts = libssh2_knownhost_init(session);
+    if (hosts && !libssh2_knownhost_readline(hosts, line, (size_t)len, LIBSSH2_KNOWNHOST_FILE_OPENSSH)) {
         int result = libssh2_knownhost_check(hosts, name, other, sizeof other - 1,
                                              LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_BASE64, NULL);
         named = result == LIBSSH2_KNOWNHOST_CHECK_MISMATCH || result == LIBSSH2_KNOWNHOST_CHECK_MATCH;
     }
     if (hosts) libssh2_knownhost_free(hosts);
-    if (session) libssh2_session_free(session);
     return named;
 }
 
@@ -48,9 +55,9 @@ static bool pattern_names(const char *pattern, const char *name)
     return fnmatch(escaped, name, FNM_CASEFOLD) == 0;
 }
 
-static bool field_names(char *field, const char *name)
+static bool field_names(LIBSSH2_SESSION *session, char *field, const char *name)
 {
-    if (field[0] == '|') return hashed_names(field, name);
+    if (field[0] == '|') return hashed_names(session, field, name);
     bool named = false;
     char *save = NULL;
     for (char *part = strtok_r(field, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
@@ -82,20 +89,20 @@ static bool parse_line(const char *line, struct entry *entry)
     return true;
 }
 
-static bool line_names(const char *line, const char *address, int port)
+static bool line_names(LIBSSH2_SESSION *session, const char *line, const char *address, int port)
 {
     struct entry entry;
     char names[512], name[300];
     if (line[0] == '#' || !parse_line(line, &entry) || entry.authority) return false;
     memcpy(names, entry.names, sizeof names);
     host_field(address, port, name, sizeof name);
-    if (field_names(names, name)) return true;
+    if (field_names(session, names, name)) return true;
     memcpy(names, entry.names, sizeof names);
     /* As ssh does: a revoked key is revoked on every port. */
-    return entry.revoked && port != 22 && field_names(names, address);
+    return entry.revoked && port != 22 && field_names(session, names, address);
 }
 
-static int read_file(struct me_known *known, const char *path, const char *address, int port, struct me_error *err)
+static int read_file(struct me_known *known, LIBSSH2_SESSION *session, const char *path, const char *address, int port, struct me_error *err)
 {
     FILE *file = fopen(path, "re");
     if (!file && errno != ENOENT)
@@ -107,7 +114,7 @@ static int read_file(struct me_known *known, const char *path, const char *addre
     while (!rc && getline(&line, &size, file) > 0) {
         char *text = line + strspn(line, " \t");
         text[strcspn(text, "\r\n")] = '\0';
-        if (!line_names(text, address, port)) continue;
+        if (!line_names(session, text, address, port)) continue;
         char **lines = realloc(known->lines, (known->count + 1) * sizeof *lines);
         if (lines) known->lines = lines;
         if (!lines || !(lines[known->count] = strdup(text))) rc = me_fail(err, ME_E_RUN, "no memory");
@@ -134,8 +141,11 @@ static char *default_path(void)
 int me_known_load(struct me_known *known, const char *path, const char *address, int port, struct me_error *err)
 {
     struct me_known loaded = {.path = path ? strdup(path) : default_path()};
-    int rc = loaded.path ? read_file(&loaded, loaded.path, address, port, err) : me_fail(err, ME_E_RUN, "no memory");
-    if (!rc && !path) rc = read_file(&loaded, "/etc/ssh/ssh_known_hosts", address, port, err);
+    LIBSSH2_SESSION *session = libssh2_session_init(); /* not connected: it only owns memory */
+    int rc = loaded.path && session ? 0 : me_fail(err, ME_E_RUN, "no memory");
+    if (!rc) rc = read_file(&loaded, session, loaded.path, address, port, err);
+    if (!rc && !path) rc = read_file(&loaded, session, "/etc/ssh/ssh_known_hosts", address, port, err);
+    if (session) libssh2_session_free(session);
     if (rc) me_known_release(&loaded);
     else *known = loaded;
     return rc;

@@ -1,5 +1,6 @@
 #include "me/facts.h"
 #include "cpu.h"
+#include "topology.h"
 #include "me/clock.h"
 #include <limits.h>
 #include <stdio.h>
@@ -54,6 +55,7 @@ void me_machine_facts(const struct me_root *root, struct me_facts *facts)
     facts->sockets = cpu.sockets;
     facts->cores = cpu.cores;
     facts->threads = cpu.threads;
+    if (is_live(root)) me_topology_count(&facts->sockets, &facts->cores, &facts->threads);
     read_names(root, facts);
     read_memory(root, facts);
     me_root_boot_id(root, facts->boot_id);

@@ -22,7 +22,7 @@ static bool is_named(const char *only, const char *name)
     return false;
 }
 
-static int check_names(const char *only, struct me_error *err)
+int me_sources_check(const char *only, struct me_error *err)
 {
     for (const char *at = only + strspn(only, ", "); *at; at += strspn(at, ", ")) {
         size_t len = strcspn(at, ", "), i = 0;
@@ -85,7 +85,7 @@ int me_meter_open(struct me_meter *meter, const char *root, const char *only, st
 {
     struct me_meter opened = {.root.fd = -1};
     if (only && !only[strspn(only, ", ")]) only = NULL;
-    if (only && check_names(only, err)) return -1;
+    if (only && me_sources_check(only, err)) return -1;
     if (me_root_open(&opened.root, root ? root : "/", err)) return -1;
     opened.sources = calloc(table_size(), sizeof *opened.sources);
     if (!opened.sources) {

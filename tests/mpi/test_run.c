@@ -55,10 +55,11 @@ static void a_command_is_measured_and_stored(void **state)
     assert_string_equal(result.status, "complete");
     assert_int_equal(result.machine_count, 1);
     int runs = 0;
+    double first_j = NAN;
     for (size_t i = 0; i < result.repeat_count; i++) {
         const struct me_row_repeat *r = &result.repeats[i];
         if (strcmp(r->phase, "run")) continue;
-        runs++;
+        if (++runs == 1) first_j = r->energy_j;
         assert_int_equal(r->exit_status, 0);
         assert_true(r->duration_s >= 0.2 && r->duration_s < 30);
         assert_true(r->energy_j > 0);
@@ -71,7 +72,7 @@ static void a_command_is_measured_and_stored(void **state)
     assert_int_equal(result.region_count, 2);
     assert_string_equal(result.regions[0].region, "train");
     assert_true(result.regions[0].duration_s >= 0.2);
-    assert_true(result.regions[0].energy_j < result.repeats[result.repeat_count - 1].energy_j * 1.5);
+    assert_true(result.regions[0].energy_j <= first_j);
     assert_int_equal(result.summary_count, 1);
     assert_int_equal(result.summaries[0].n, 2);
     assert_int_equal(result.summaries[0].place, 1);
