@@ -21,12 +21,16 @@ struct me_error {
     char text[1024];
 };
 
-/* Fills *err with the formatted line and returns -1. */
-int me_fail(struct me_error *err, enum me_code code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* me_fail(err, code, format, ...) fills *err with the formatted line and is -1.
+ * me_fail_errno(err, code, errnum, format, ...) puts ": " and the text of errnum behind it.
+ * Macros, so that compilers and analysers see the -1. */
+#define me_fail(...)       (me_error_set(__VA_ARGS__), me_failed())
+#define me_fail_errno(...) (me_error_set_errno(__VA_ARGS__), me_failed())
+static inline int me_failed(void) { return -1; }
 
-/* As me_fail, with ": " and the text of `errnum` (an errno value) behind the line. */
-int me_fail_errno(struct me_error *err, enum me_code code, int errnum, const char *format, ...)
+void me_error_set(struct me_error *err, enum me_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void me_error_set_errno(struct me_error *err, enum me_code code, int errnum, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 #endif

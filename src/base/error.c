@@ -12,19 +12,18 @@ static void write_line(struct me_error *err, enum me_code code, const char *form
         if (*c == '\n' || *c == '\r') *c = ' ';
 }
 
-int me_fail(struct me_error *err, enum me_code code, const char *format, ...)
+void me_error_set(struct me_error *err, enum me_code code, const char *format, ...)
 {
-    if (!err) return -1;
+    if (!err) return;
     va_list args;
     va_start(args, format);
     write_line(err, code, format, args);
     va_end(args);
-    return -1;
 }
 
-int me_fail_errno(struct me_error *err, enum me_code code, int errnum, const char *format, ...)
+void me_error_set_errno(struct me_error *err, enum me_code code, int errnum, const char *format, ...)
 {
-    if (!err) return -1;
+    if (!err) return;
     va_list args;
     va_start(args, format);
     write_line(err, code, format, args);
@@ -32,5 +31,4 @@ int me_fail_errno(struct me_error *err, enum me_code code, int errnum, const cha
     size_t len = strlen(err->text);
     char reason[128];
     snprintf(err->text + len, sizeof err->text - len, ": %s", strerror_r(errnum, reason, sizeof reason));
-    return -1;
 }

@@ -93,15 +93,16 @@ static bool given(int argc, char **argv, const char *option)
 static int set_command(struct me_plan *plan, char *const *command, struct me_error *err)
 {
     char *copy[ME_PLAN_COMMAND_MAX + 1] = {0};
-    size_t n = 0;
-    for (; command && command[n]; n++) {
-        if (n == ME_PLAN_COMMAND_MAX) return me_fail(err, ME_E_INPUT, "--: more than %d words", ME_PLAN_COMMAND_MAX);
-        copy[n] = strdup(command[n]); /* may point into the plan itself */
-        if (!copy[n]) return me_fail(err, ME_E_RUN, "no memory for the command");
+    int rc = 0;
+    for (size_t n = 0; command && command[n] && !rc; n++) {
+        if (n == ME_PLAN_COMMAND_MAX) rc = me_fail(err, ME_E_INPUT, "--: more than %d words", ME_PLAN_COMMAND_MAX);
+        else if (!(copy[n] = strdup(command[n]))) /* it may point into the plan itself */
+            rc = me_fail(err, ME_E_RUN, "no memory for the command");
     }
-    for (size_t i = 0; plan->command[i]; i++) free(plan->command[i]);
-    memcpy(plan->command, copy, sizeof copy);
-    return 0;
+    char **old = rc ? copy : plan->command;
+    for (size_t i = 0; old[i]; i++) free(old[i]);
+    if (!rc) memcpy(plan->command, copy, sizeof copy);
+    return rc;
 }
 
 static int fill_plan(struct me_plan *plan, const struct me_bench_options *options, struct me_error *err)

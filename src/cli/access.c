@@ -20,10 +20,12 @@ static const char body[] =
     "trap 'rm -f \"$new\"' EXIT\n"
     "trap 'exit 1' HUP INT TERM\n"
     "if [ -n \"$line\" ] || { [ -f \"$file\" ] && grep -q -- \" $comment\\$\" \"$file\"; }; then\n"
-    "    new=$(mktemp \"$file.XXXXXX\" 2>&1) || { why=$new; new=; fail \"cannot write beside $file: $why\"; }\n"
+    "    new=$(mktemp \"$file.XXXXXX\" 2>&1) || { why=$new; new=; fail \"cannot write beside $file: $why\"; "
+    "}\n"
     "    if [ -n \"$line\" ]; then\n"
     "        when=$(date -d \"@$expiry\" +%Y%m%d%H%M) || fail 'date cannot tell the expiry'\n"
-    "        printf 'restrict,expiry-time=\"%s\" %s\\n' \"$when\" \"$line\" | cat >\"$new\" || fail \"cannot write $new\"\n"
+    "        printf 'restrict,expiry-time=\"%s\" %s\\n' \"$when\" \"$line\" | cat >\"$new\" || fail \"cannot "
+    "write $new\"\n"
     "    fi\n"
     "    if [ -f \"$file\" ]; then\n"
     "        sed \"/ $comment\\$/d\" \"$file\" >>\"$new\" || fail \"cannot write $new\"\n"
@@ -39,18 +41,22 @@ void me_access_script(const char *set_id, const char *public_key, long long expi
     if (public_key) {
         struct me_buffer line = ME_BUFFER_INIT;
         me_buffer_printf(&line, "%s machine-energy-%s", public_key, set_id);
-        if (line.failed) out->failed = true;
-        else me_buffer_shell_quoted(out, line.data);
+        if (line.failed)
+            out->failed = true;
+        else
+            me_buffer_shell_quoted(out, line.data);
         me_buffer_release(&line);
     }
     me_buffer_printf(out, "\ncomment=machine-energy-%s\nexpiry=%lld\n", set_id, expiry_unix_s);
     me_buffer_puts(out, body);
-    if (staged_too) me_buffer_puts(out, "rm -rf \"$HOME/.cache/machine-energy\" || fail 'cannot remove the staged files'\n");
+    if (staged_too)
+        me_buffer_puts(out,
+                       "rm -rf \"$HOME/.cache/machine-energy\" || fail 'cannot remove the staged files'\n");
     me_buffer_puts(out, "exit 0\n}\n");
 }
 
-static int run_script(struct me_preparation *preparation, struct me_host *host, const char *public_key, bool staged_too,
-                      struct me_error *err)
+static int run_script(struct me_preparation *preparation, struct me_host *host, const char *public_key,
+                      bool staged_too, struct me_error *err)
 {
     struct me_buffer script = ME_BUFFER_INIT, errout = ME_BUFFER_INIT;
     int status = 0;
@@ -60,8 +66,8 @@ static int run_script(struct me_preparation *preparation, struct me_host *host, 
     if (!rc && status) {
         const char *said = errout.data ? errout.data : "no reason given";
         bool full = strstr(said, "No space left") != NULL;
-        rc = me_fail(err, ME_E_MACHINE, "%s: ~/.ssh/authorized_keys there is not changed: %s%s", host->machine->name,
-                     full ? "disk full: " : "", said);
+        rc = me_fail(err, ME_E_MACHINE, "%s: ~/.ssh/authorized_keys there is not changed: %s%s",
+                     host->machine->name, full ? "disk full: " : "", said);
     }
     me_buffer_release(&script);
     me_buffer_release(&errout);
@@ -90,8 +96,10 @@ void me_access_clean(struct me_preparation *preparation, struct me_host *host)
     struct me_error err = {0};
     int rc = host->ops->connect(&host->remote, host->machine, &preparation->remote_options, &err);
     if (!rc) rc = run_script(preparation, host, NULL, true, &err);
-    if (rc) me_host_fail(host, &err);
-    else host->step = ME_STEP_READY;
+    if (rc)
+        me_host_fail(host, &err);
+    else
+        host->step = ME_STEP_READY;
 }
 
 /* Logs in as mpirun's ssh will: with the experiment's key alone. */
@@ -111,7 +119,10 @@ void me_access_verify(struct me_preparation *preparation, struct me_host *host)
         host->ops->close(remote);
         if (!rc && status) rc = me_fail(&err, ME_E_MACHINE, "exit status %d", status);
         if (rc) {
-            me_fail(&err, ME_E_MACHINE, "%s: the experiment key was put into ~/.ssh/authorized_keys but does not log in; see sshd_config there: PubkeyAuthentication, AuthorizedKeysFile, StrictModes", host->machine->name);
+            me_fail(&err, ME_E_MACHINE,
+                    "%s: the experiment key was put into ~/.ssh/authorized_keys but does not log in; see "
+                    "sshd_config there: PubkeyAuthentication, AuthorizedKeysFile, StrictModes",
+                    host->machine->name);
             me_host_fail(host, &err);
             return;
         }

@@ -10,8 +10,8 @@
 #include "prepare.h"
 
 static const char mark[] = "# Made by me hosts";
-static const char *const names[] = {"ssh_config",     "known_hosts", "agent", "env", "machines.json", "id_ed25519",
-                                    "id_ed25519.pub", NULL};
+static const char *const names[] = {"ssh_config",    "known_hosts", "agent",          "env",
+                                    "machines.json", "id_ed25519",  "id_ed25519.pub", NULL};
 
 static bool is_there(const char *path)
 {
@@ -46,7 +46,10 @@ static int absolute(const char *output, char *path, size_t size, struct me_error
     free(real);
     if (n < 0 || (size_t)n >= size || n > 900) return me_fail(err, ME_E_INPUT, "-o: the path is too long");
     if (strpbrk(path, " \t:\"'\\\n"))
-        return me_fail(err, ME_E_INPUT, "-o: Open MPI cannot use a launch agent in %s (blanks, colons, quotes); choose another folder", path);
+        return me_fail(
+            err, ME_E_INPUT,
+            "-o: Open MPI cannot use a launch agent in %s (blanks, colons, quotes); choose another folder",
+            path);
     return 0;
 }
 
@@ -56,13 +59,16 @@ int me_folder_check(const char *output, struct me_error *err)
     struct stat st;
     if (absolute(output, dir, sizeof dir, err)) return -1;
     if (is_there(output) && (lstat(output, &st) || !S_ISREG(st.st_mode) || !begins_with_mark(output)))
-        return me_fail(err, ME_E_INPUT, "%s exists and is not of me hosts; choose another name with -o", output);
+        return me_fail(err, ME_E_INPUT, "%s exists and is not of me hosts; choose another name with -o",
+                       output);
     snprintf(inner, sizeof inner, "%s/ssh_config", dir);
     if (is_there(dir) && !begins_with_mark(inner))
-        return me_fail(err, ME_E_INPUT, "%s.d exists and is not of me hosts; choose another name with -o", output);
+        return me_fail(err, ME_E_INPUT, "%s.d exists and is not of me hosts; choose another name with -o",
+                       output);
     char *slash = strrchr(dir, '/');
     *slash = '\0';
-    if (access(*dir ? dir : "/", W_OK)) return me_fail_errno(err, ME_E_INPUT, errno, "-o: cannot write in %s", *dir ? dir : "/");
+    if (access(*dir ? dir : "/", W_OK))
+        return me_fail_errno(err, ME_E_INPUT, errno, "-o: cannot write in %s", *dir ? dir : "/");
     return 0;
 }
 
@@ -102,14 +108,16 @@ static int write_path(const char *path, const struct me_buffer *text, mode_t mod
     return 0;
 }
 
-static int write_text(const char *dir, const char *name, const struct me_buffer *text, mode_t mode, struct me_error *err)
+static int write_text(const char *dir, const char *name, const struct me_buffer *text, mode_t mode,
+                      struct me_error *err)
 {
     char path[1200];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     return write_path(path, text, mode, err);
 }
 
-static int copy_file(const char *from_dir, const char *to_dir, const char *name, mode_t mode, struct me_error *err)
+static int copy_file(const char *from_dir, const char *to_dir, const char *name, mode_t mode,
+                     struct me_error *err)
 {
     char path[1200], bytes[8192];
     struct me_buffer text = ME_BUFFER_INIT;
@@ -134,17 +142,23 @@ static int make_key(struct me_preparation *preparation, struct me_error *err)
     char path[1200];
     uint8_t random[6];
     int status = 0, rc = -1;
-    if (getrandom(random, sizeof random, 0) != sizeof random) return me_fail_errno(err, ME_E_RUN, errno, "getrandom");
-    snprintf(preparation->set_id, sizeof preparation->set_id, "%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2],
-             random[3], random[4], random[5]);
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return me_fail_errno(err, ME_E_RUN, errno, "getrandom");
+    snprintf(preparation->set_id, sizeof preparation->set_id, "%02x%02x%02x%02x%02x%02x", random[0],
+             random[1], random[2], random[3], random[4], random[5]);
     snprintf(path, sizeof path, "%s/id_ed25519", preparation->aside);
-    me_buffer_printf(&command, "exec ssh-keygen -q -t ed25519 -N '' -C machine-energy-%s -f ", preparation->set_id);
+    me_buffer_printf(&command, "exec ssh-keygen -q -t ed25519 -N '' -C machine-energy-%s -f ",
+                     preparation->set_id);
     me_buffer_shell_quoted(&command, path);
     if (me_remote_local.connect(&local, NULL, &options, err)) goto out;
-    if (command.failed) me_fail(err, ME_E_RUN, "no memory");
-    else if (!me_remote_local.exec(local, command.data, NULL, 30, NULL, &errout, &status, err)) rc = 0;
-    if (!rc && status == 127) rc = me_fail(err, ME_E_RUN, "ssh-keygen is missing; run: apt-get install openssh-client");
-    else if (!rc && status) rc = me_fail(err, ME_E_RUN, "ssh-keygen: %s", errout.data ? errout.data : "failed");
+    if (command.failed)
+        me_fail(err, ME_E_RUN, "no memory");
+    else if (!me_remote_local.exec(local, command.data, NULL, 30, NULL, &errout, &status, err))
+        rc = 0;
+    if (!rc && status == 127)
+        rc = me_fail(err, ME_E_RUN, "ssh-keygen is missing; run: apt-get install openssh-client");
+    else if (!rc && status)
+        rc = me_fail(err, ME_E_RUN, "ssh-keygen: %s", errout.data ? errout.data : "failed");
     strcat(path, ".pub");
     if (!rc && !parse_public(path, preparation->set_id, sizeof preparation->set_id, preparation->public_key,
                              sizeof preparation->public_key))
@@ -248,7 +262,8 @@ static int move_into_place(struct me_preparation *preparation, const char *dir, 
     if (renameat2(AT_FDCWD, preparation->aside, AT_FDCWD, dir, RENAME_EXCHANGE)) {
         if (errno != EINVAL && errno != ENOSYS) return me_fail_errno(err, ME_E_RUN, errno, "%s", dir);
         /* A file system without the exchange, NFS for instance. */
-        if (remove_folder(dir) || rename(preparation->aside, dir)) return me_fail_errno(err, ME_E_RUN, errno, "%s", dir);
+        if (remove_folder(dir) || rename(preparation->aside, dir))
+            return me_fail_errno(err, ME_E_RUN, errno, "%s", dir);
         preparation->aside[0] = '\0';
     }
     return 0;

@@ -30,8 +30,11 @@ static int find_mpi(struct me_head *head, struct me_error *err)
     if (status == 127)
         me_fail(err, ME_E_MACHINE, "this machine: mpirun is not in PATH; run: apt-get install openmpi-bin");
     else if (!out.data || !me_head_mpi_version(out.data, head->mpi, sizeof head->mpi))
-        me_fail(err, ME_E_MACHINE, "this machine: mpirun is not Open MPI's; run: apt-get install openmpi-bin, and put it first in PATH");
-    else rc = 0;
+        me_fail(err, ME_E_MACHINE,
+                "this machine: mpirun is not Open MPI's; run: apt-get install openmpi-bin, and put it first "
+                "in PATH");
+    else
+        rc = 0;
 out:
     me_remote_local.close(local);
     me_buffer_release(&out);
@@ -81,7 +84,9 @@ static int find_programs(struct me_head *head, struct me_error *err)
     snprintf(head->bench, sizeof head->bench, "%s/me_bench", head->bin);
     if (access(head->bench, X_OK)) {
         if (!in_path[0])
-            return me_fail(err, ME_E_MACHINE, "this machine: me_bench is neither beside me (%s) nor in PATH; install it", head->bin);
+            return me_fail(err, ME_E_MACHINE,
+                           "this machine: me_bench is neither beside me (%s) nor in PATH; install it",
+                           head->bin);
         snprintf(head->bin, sizeof head->bin, "%s", in_path);
         snprintf(head->bench, sizeof head->bench, "%s/me_bench", head->bin);
     }
@@ -89,8 +94,12 @@ static int find_programs(struct me_head *head, struct me_error *err)
     if (access(head->kernel, X_OK))
         snprintf(head->kernel, sizeof head->kernel, "%s/../libexec/machine-energy/me_kernel", head->bin);
     if (access(head->kernel, X_OK))
-        return me_fail(err, ME_E_MACHINE, "this machine: me_kernel is neither beside me_bench (%s) nor in ../libexec/machine-energy; install it", head->bin);
-    char *real_path = realpath(in_path[0] ? in_path : "/nonexistent", NULL), *real_bin = realpath(head->bin, NULL);
+        return me_fail(err, ME_E_MACHINE,
+                       "this machine: me_kernel is neither beside me_bench (%s) nor in "
+                       "../libexec/machine-energy; install it",
+                       head->bin);
+    char *real_path = realpath(in_path[0] ? in_path : "/nonexistent", NULL),
+         *real_bin = realpath(head->bin, NULL);
     head->in_path = real_path && real_bin && !strcmp(real_path, real_bin);
     free(real_path);
     free(real_bin);
@@ -105,7 +114,8 @@ int me_head_find(struct me_head *head, struct me_error *err)
     uint64_t hash = UINT64_C(14695981039346656037);
     if (uname(&name)) return me_fail_errno(err, ME_E_RUN, errno, "uname");
     snprintf(found.arch, sizeof found.arch, "%s", name.machine);
-    if (!getcwd(found.cwd, sizeof found.cwd)) return me_fail_errno(err, ME_E_RUN, errno, "the current directory");
+    if (!getcwd(found.cwd, sizeof found.cwd))
+        return me_fail_errno(err, ME_E_RUN, errno, "the current directory");
     if (me_root_open(&root, "/", err)) return -1;
     me_root_boot_id(&root, found.boot_id);
     me_root_close(&root);

@@ -6,7 +6,8 @@
 #define FIELD(name) offsetof(struct me_prepare_options, name)
 
 static const struct me_option options[] = {
-    {"check", 0, ME_OPTION_FLAG, FIELD(check), 0, 0, NULL, "only report: no key, no staging, nothing written anywhere"},
+    {"check", 0, ME_OPTION_FLAG, FIELD(check), 0, 0, NULL,
+     "only report: no key, no staging, nothing written anywhere"},
     {"framework", 0, ME_OPTION_STRING, FIELD(framework), 0, 0, "NAME",
      "workload to check for: native, spin or sleep (default: the config's, else native)"},
     {"output", 'o', ME_OPTION_STRING, FIELD(output), 0, 0, "FILE",
@@ -54,8 +55,10 @@ int me_cli_hosts(int argc, char **argv, struct me_error *err)
     me_prepare_defaults(&settings);
     if (me_options_parse(&me_cli_hosts_command, argc, argv, &settings, &operands, err)) return -1;
     if (operands.help || operands.version) {
-        if (operands.help) me_options_help(&me_cli_hosts_command, stdout);
-        else printf("me (Machine Energy) %s\n", ME_VERSION);
+        if (operands.help)
+            me_options_help(&me_cli_hosts_command, stdout);
+        else
+            printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
     settings.command = operands.command;
@@ -64,8 +67,8 @@ int me_cli_hosts(int argc, char **argv, struct me_error *err)
     if (!rc && !settings.check)
         printf("\nWritten: %s and %s.d (the key expires in %d days). Next:\n"
                "  . %s%s.d/env\n  mpirun -hostfile %s me_bench EXPERIMENT\n",
-               settings.output, settings.output, settings.key_days, settings.output[0] == '/' ? "" : "./", settings.output,
-               settings.output);
+               settings.output, settings.output, settings.key_days, settings.output[0] == '/' ? "" : "./",
+               settings.output, settings.output);
     me_cluster_release(&cluster);
     return rc;
 }

@@ -8,8 +8,8 @@ static const struct row {
     int (*run)(int argc, char **argv, struct me_error *err);
     const struct me_command *command;
 } table[] = {
-    {"probe", me_cli_probe, &me_cli_probe_command},    {"hosts", me_cli_hosts, &me_cli_hosts_command},
-    {"run", me_cli_run, &me_cli_run_command},          {"report", me_cli_report, &me_cli_report_command},
+    {"probe", me_cli_probe, &me_cli_probe_command}, {"hosts", me_cli_hosts, &me_cli_hosts_command},
+    {"run", me_cli_run, &me_cli_run_command},       {"report", me_cli_report, &me_cli_report_command},
     {"clean", me_cli_clean, &me_cli_clean_command},
 };
 #define ROWS (sizeof table / sizeof *table)

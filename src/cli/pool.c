@@ -9,19 +9,19 @@
 #include <unistd.h>
 #include "prepare.h"
 
-#define AT_ONCE 64
+#define AT_ONCE     64
 #define STACK_BYTES (512 * 1024)
-#define SECRETS 16
+#define SECRETS     16
 
 struct secret {
     char *prompt, *text;
 };
 
 struct me_pool {
-    atomic_bool cancel;
+    atomic_bool cancel, stop;
     pthread_t watcher;
     sigset_t signals, old;
-    pthread_mutex_t lock;        /* the progress line, and the person at the terminal */
+    pthread_mutex_t lock; /* the progress line, and the person at the terminal */
     struct secret secrets[SECRETS];
     /* the round that is running */
     struct me_preparation *preparation;
@@ -32,17 +32,22 @@ struct me_pool {
     size_t total, done, failed;
 };
 
-/* The first signal winds down; the second ends us at once. */
+/* The first signal winds down; the second ends us at once. SIGUSR2 ends the watch. */
 static void *watch(void *context)
 {
     struct me_pool *pool = context;
     int number = 0;
-    sigwait(&pool->signals, &number);
-    atomic_store(&pool->cancel, true);
-    sigwait(&pool->signals, &number);
-    signal(number, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &pool->signals, NULL);
-    raise(number);
+    bool before = false;
+    while (!atomic_load(&pool->stop)) {
+        if (sigwait(&pool->signals, &number) || number == SIGUSR2) continue;
+        if (before) {
+            signal(number, SIG_DFL);
+            pthread_sigmask(SIG_UNBLOCK, &pool->signals, NULL);
+            raise(number);
+        }
+        before = true;
+        atomic_store(&pool->cancel, true);
+    }
     return NULL;
 }
 
@@ -55,6 +60,7 @@ int me_pool_create(struct me_pool **out, struct me_error *err)
     sigaddset(&pool->signals, SIGINT);
     sigaddset(&pool->signals, SIGTERM);
     sigaddset(&pool->signals, SIGHUP);
+    sigaddset(&pool->signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &pool->signals, &pool->old);
     int error = pthread_create(&pool->watcher, NULL, watch, pool);
     if (error) {
@@ -66,14 +72,21 @@ int me_pool_create(struct me_pool **out, struct me_error *err)
     return 0;
 }
 
-const atomic_bool *me_pool_cancel(const struct me_pool *pool) { return &pool->cancel; }
+const atomic_bool *me_pool_cancel(const struct me_pool *pool)
+{
+    return &pool->cancel;
+}
 
-void me_pool_rearm(struct me_pool *pool) { atomic_store(&pool->cancel, false); }
+void me_pool_rearm(struct me_pool *pool)
+{
+    atomic_store(&pool->cancel, false);
+}
 
 void me_pool_destroy(struct me_pool *pool)
 {
     if (!pool) return;
-    pthread_cancel(pool->watcher);
+    atomic_store(&pool->stop, true);
+    pthread_kill(pool->watcher, SIGUSR2);
     pthread_join(pool->watcher, NULL);
     pthread_sigmask(SIG_SETMASK, &pool->old, NULL);
     for (size_t i = 0; i < SECRETS; i++) {
@@ -110,8 +123,8 @@ static void *work(void *context)
     return NULL;
 }
 
-void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at, me_pool_step *step,
-                 const char *doing)
+void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at,
+                 me_pool_step *step, const char *doing)
 {
     pthread_t threads[AT_ONCE];
     pthread_attr_t attr;
@@ -126,7 +139,9 @@ void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum 
     if (pool->total) show_progress(pool);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    while (started < AT_ONCE && started < pool->total && !pthread_create(&threads[started], &attr, work, pool)) started++;
+    while (started < AT_ONCE && started < pool->total &&
+           !pthread_create(&threads[started], &attr, work, pool))
+        started++;
     pthread_attr_destroy(&attr);
     if (!started) work(pool); /* no thread to be had: one after another, then */
     for (size_t i = 0; i < started; i++) pthread_join(threads[i], NULL);

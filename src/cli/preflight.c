@@ -9,7 +9,7 @@
 #include "prepare.h"
 
 #define MINIMUM_FREE_MIB 64
-#define TIMEOUT_S 60
+#define TIMEOUT_S        60
 
 /* Runs under the login shell's environment, as mpirun's own commands will. Answers are lines
  * "me:KEY=VALUE"; what a chatty .bashrc prints is passed over. */
@@ -21,7 +21,6 @@ static const char body[] =
     "tell arch \"$(uname -m)\"\n"
     "tell boot \"$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)\"\n"
     "tell home \"$HOME\"\n"
-    "tell user \"$(id -un 2>/dev/null)\"\n"
     "tell ssh \"$SSH_CONNECTION\"\n"
     "tell free \"$(df -Pk \"$HOME\" 2>/dev/null | awk 'NR == 2 { print $4 }')\"\n"
     "tell mpi \"$(mpirun --version 2>/dev/null | head -n 1)\"\n"
@@ -36,7 +35,8 @@ static const char body[] =
     "    version=$(run \"$bench\")\n"
     "    tell staged yes\n"
     "    if [ -z \"$version\" ]; then tell failed \"$(\"$bench\" --version 2>&1 | head -n 1)\"; fi\n"
-    "    tell missing \"$(ldd \"$bench\" \"$stage/me_kernel\" 2>/dev/null | awk '/not found/ { print $1 }' | sort -u)\"\n"
+    "    tell missing \"$(ldd \"$bench\" \"$stage/me_kernel\" 2>/dev/null | awk '/not found/ { print $1 }' | "
+    "sort -u)\"\n"
     "fi\n"
     "tell bench \"$bench\"\n"
     "tell version \"$version\"\n"
@@ -84,27 +84,40 @@ static void copy_clean(char *to, size_t size, const char *text, size_t len)
     to[at] = '\0';
 }
 
-static void take_answer(const char *key, const char *value, struct me_facts_seen *facts, double *begin_s, double *end_s)
+static void take_answer(const char *key, const char *value, struct me_facts_seen *facts, double *begin_s,
+                        double *end_s)
 {
     size_t len = strlen(value);
-    if (!strcmp(key, "begin")) *begin_s = strtod(value, NULL);
-    else if (!strcmp(key, "end")) *end_s = strtod(value, NULL);
-    else if (!strcmp(key, "arch")) copy_clean(facts->arch, sizeof facts->arch, value, len);
-    else if (!strcmp(key, "boot")) copy_clean(facts->boot_id, sizeof facts->boot_id, value, len);
-    else if (!strcmp(key, "home")) copy_clean(facts->home, sizeof facts->home, value, len);
-    else if (!strcmp(key, "user")) copy_clean(facts->user, sizeof facts->user, value, len);
-    else if (!strcmp(key, "ssh")) sscanf(value, "%63s %*s %63s", facts->ssh_client, facts->ssh_server);
-    else if (!strcmp(key, "free")) facts->free_mib = *value ? strtod(value, NULL) / 1024 : NAN;
-    else if (!strcmp(key, "mpi")) me_head_mpi_version(value, facts->mpi, sizeof facts->mpi);
-    else if (!strcmp(key, "daemon")) facts->has_daemon = *value != '\0';
-    else if (!strcmp(key, "staged")) facts->staged = true;
-    else if (!strcmp(key, "bench")) copy_clean(facts->bench, sizeof facts->bench, value, len);
+    if (!strcmp(key, "begin"))
+        *begin_s = strtod(value, NULL);
+    else if (!strcmp(key, "end"))
+        *end_s = strtod(value, NULL);
+    else if (!strcmp(key, "arch"))
+        copy_clean(facts->arch, sizeof facts->arch, value, len);
+    else if (!strcmp(key, "boot"))
+        copy_clean(facts->boot_id, sizeof facts->boot_id, value, len);
+    else if (!strcmp(key, "home"))
+        copy_clean(facts->home, sizeof facts->home, value, len);
+    else if (!strcmp(key, "ssh"))
+        sscanf(value, "%63s %*s %63s", facts->ssh_client, facts->ssh_server);
+    else if (!strcmp(key, "free"))
+        facts->free_mib = *value ? strtod(value, NULL) / 1024 : NAN;
+    else if (!strcmp(key, "mpi"))
+        me_head_mpi_version(value, facts->mpi, sizeof facts->mpi);
+    else if (!strcmp(key, "daemon"))
+        facts->has_daemon = *value != '\0';
+    else if (!strcmp(key, "staged"))
+        facts->staged = true;
+    else if (!strcmp(key, "bench"))
+        copy_clean(facts->bench, sizeof facts->bench, value, len);
     else if (!strcmp(key, "version")) {
         const char *blank = strrchr(value, ' ');
         if (!strncmp(value, "me_bench (Machine Energy) ", 26))
             copy_clean(facts->bench_version, sizeof facts->bench_version, blank + 1, strlen(blank + 1));
-    } else if (!strcmp(key, "missing")) copy_clean(facts->missing, sizeof facts->missing, value, len);
-    else if (!strcmp(key, "work")) facts->work_status = atoi(value);
+    } else if (!strcmp(key, "missing"))
+        copy_clean(facts->missing, sizeof facts->missing, value, len);
+    else if (!strcmp(key, "work"))
+        facts->work_status = atoi(value);
     else if (!strcmp(key, "worktext") || !strcmp(key, "failed"))
         copy_clean(facts->work_text, sizeof facts->work_text, value, len);
 }
@@ -146,9 +159,15 @@ void me_preflight_packages(const char *libraries, char *packages, size_t size)
     static const struct {
         const char *library, *package;
     } known[] = {
-        {"libmpi.so.", "libopenmpi3"},         {"libhdf5_serial.so.", "libhdf5-103-1"}, {"libhdf5.so.", "libhdf5-103-1"},
-        {"libhwloc.so.", "libhwloc15"},        {"libopenblas.so.", "libopenblas0"},     {"libcjson.so.", "libcjson1"},
-        {"libz.so.", "zlib1g"},                {"libssh2.so.", "libssh2-1"},            {"libgfortran.so.", "libgfortran5"},
+        {"libmpi.so.", "libopenmpi3"},
+        {"libhdf5_serial.so.", "libhdf5-103-1"},
+        {"libhdf5.so.", "libhdf5-103-1"},
+        {"libhwloc.so.", "libhwloc15"},
+        {"libopenblas.so.", "libopenblas0"},
+        {"libcjson.so.", "libcjson1"},
+        {"libz.so.", "zlib1g"},
+        {"libssh2.so.", "libssh2-1"},
+        {"libgfortran.so.", "libgfortran5"},
         {"libopen-", "libopenmpi3"},
     };
     size_t at = 0;
@@ -167,8 +186,8 @@ static bool judge_programs(const struct me_host *host, char *reason, size_t size
     char packages[256];
     if (facts->missing[0]) {
         me_preflight_packages(facts->missing, packages, sizeof packages);
-        snprintf(reason, size, "shared libraries are missing (%s); run there: apt-get install %s", facts->missing,
-                 packages[0] ? packages : "the packages that have them");
+        snprintf(reason, size, "shared libraries are missing (%s); run there: apt-get install %s",
+                 facts->missing, packages[0] ? packages : "the packages that have them");
     } else if (strcmp(facts->bench_version, ME_VERSION)) {
         snprintf(reason, size, "me_bench does not run there (%s): %s", facts->bench,
                  facts->work_text[0] ? facts->work_text : "it prints no version");
@@ -176,8 +195,8 @@ static bool judge_programs(const struct me_host *host, char *reason, size_t size
     return reason[0] != '\0';
 }
 
-void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload, bool staging,
-                        char *reason, size_t size)
+void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload,
+                        bool staging, char *reason, size_t size)
 {
     const struct me_facts_seen *facts = &host->facts;
     reason[0] = '\0';
@@ -185,26 +204,37 @@ void me_preflight_judge(const struct me_head *head, const struct me_host *host, 
         snprintf(reason, size, "its architecture is %s, the head's %s: one experiment needs one architecture",
                  facts->arch, head->arch);
     else if (!facts->mpi[0] || !facts->has_daemon)
-        snprintf(reason, size, "Open MPI is missing (no %s in the PATH of a non-interactive shell); run there: apt-get install openmpi-bin",
+        snprintf(reason, size,
+                 "Open MPI is missing (no %s in the PATH of a non-interactive shell); run there: apt-get "
+                 "install openmpi-bin",
                  facts->mpi[0] ? "orted" : "mpirun");
     else if (strcmp(facts->mpi, head->mpi))
-        snprintf(reason, size, "its Open MPI is %s, the head's %s; install the same version on both", facts->mpi, head->mpi);
+        snprintf(reason, size, "its Open MPI is %s, the head's %s; install the same version on both",
+                 facts->mpi, head->mpi);
     else if (facts->free_mib < MINIMUM_FREE_MIB)
-        snprintf(reason, size, "disk full: %.0f MiB free in %s, %d needed; make room", facts->free_mib, facts->home, MINIMUM_FREE_MIB);
+        snprintf(reason, size, "disk full: %.0f MiB free in %s, %d needed; make room", facts->free_mib,
+                 facts->home, MINIMUM_FREE_MIB);
     else if (facts->work_status == 127)
-        snprintf(reason, size, "%.200s is not there (looked in PATH, and in %s); install it or give its full path",
+        snprintf(reason, size,
+                 "%.200s is not there (looked in PATH, and in %s); install it or give its full path",
                  workload, head->cwd);
-    else if (staging && me_preflight_needs_stage(facts)) return;
-    else if (judge_programs(host, reason, size)) return;
+    else if (staging && me_preflight_needs_stage(facts))
+        return;
+    else if (judge_programs(host, reason, size))
+        return;
     else if (facts->work_status != 0)
         snprintf(reason, size, "the workload %.200s does not run there: %s", workload,
                  facts->work_text[0] ? facts->work_text : "its check failed");
 }
 
-static double now_s(void) { return (double)me_clock_unix_ns() * 1e-9; }
+static double now_s(void)
+{
+    return (double)me_clock_unix_ns() * 1e-9;
+}
 
 /* The script's output, or why there is none. */
-static int ask(struct me_preparation *preparation, struct me_host *host, struct me_buffer *answer, struct me_error *err)
+static int ask(struct me_preparation *preparation, struct me_host *host, struct me_buffer *answer,
+               struct me_error *err)
 {
     struct me_buffer script = ME_BUFFER_INIT, errout = ME_BUFFER_INIT, command = ME_BUFFER_INIT;
     double begin_s, end_s;
@@ -217,14 +247,14 @@ static int ask(struct me_preparation *preparation, struct me_host *host, struct 
     me_buffer_puts(&command, "sh -s");
     me_preflight_script(preparation, &script);
     double before_s = now_s();
-    int rc = command.failed || script.failed
-                 ? me_fail(err, ME_E_RUN, "no memory")
-                 : host->ops->exec(host->remote, command.data, &script, TIMEOUT_S, answer, &errout, &status, err);
+    int rc = command.failed || script.failed ? me_fail(err, ME_E_RUN, "no memory")
+                                             : host->ops->exec(host->remote, command.data, &script, TIMEOUT_S,
+                                                               answer, &errout, &status, err);
     double after_s = now_s();
     if (!rc && me_preflight_parse(answer->data ? answer->data : "", &host->facts, &begin_s, &end_s)) {
         const char *said = errout.len ? errout.data : answer->len ? answer->data : "no answer";
-        rc = me_fail(err, ME_E_MACHINE, "%s: no POSIX shell to work with there (exit status %d): %.*s", host->machine->name,
-                     status, (int)strcspn(said, "\r\n"), said);
+        rc = me_fail(err, ME_E_MACHINE, "%s: no POSIX shell to work with there (exit status %d): %.*s",
+                     host->machine->name, status, (int)strcspn(said, "\r\n"), said);
     }
     if (!rc) host->facts.clock_offset_s = (begin_s + end_s - before_s - after_s) / 2;
     me_buffer_release(&script);
@@ -260,7 +290,8 @@ void me_preflight(struct me_preparation *preparation, struct me_host *host)
     }
     fill_state(host);
     bool first = host->step == ME_STEP_WAITING;
-    me_preflight_judge(&preparation->head, host, experiment->command ? experiment->command[0] : experiment->framework,
+    me_preflight_judge(&preparation->head, host,
+                       experiment->command ? experiment->command[0] : experiment->framework,
                        first && host->state, host->reason, sizeof host->reason);
     host->step = host->reason[0] ? ME_STEP_FAILED : ME_STEP_REACHED;
 }

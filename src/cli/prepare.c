@@ -22,8 +22,8 @@ static int check_workload(const char *framework, struct me_error *err)
     if (me_workload_find(framework)) return 0;
     for (size_t i = 0; i < 32 && me_workload_table[i].name; i++) list[i] = me_workload_table[i].name;
     const char *near = me_nearest(framework, list);
-    return me_fail(err, ME_E_INPUT, "--framework: there is no %.64s%s%s%s", framework, near ? "; did you mean " : "; see me_bench --help",
-                   near ? near : "", near ? "?" : "");
+    return me_fail(err, ME_E_INPUT, "--framework: there is no %.64s%s%s%s", framework,
+                   near ? "; did you mean " : "; see me_bench --help", near ? near : "", near ? "?" : "");
 }
 
 /* A country or region that no table has must not come up after an hour of measuring. */
@@ -49,7 +49,8 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
         read.experiment.command = NULL;
     }
     if (options->command) read.experiment.command = options->command;
-    if ((!read.experiment.command && check_workload(read.experiment.framework, err)) || check_places(&read, err)) {
+    if ((!read.experiment.command && check_workload(read.experiment.framework, err)) ||
+        check_places(&read, err)) {
         me_cluster_release(&read);
         return -1;
     }
@@ -72,7 +73,8 @@ int me_preparation_init(struct me_preparation *preparation, const struct me_clus
     *preparation = (struct me_preparation){.cluster = cluster, .options = options, .count = cluster->count};
     preparation->hosts = calloc(cluster->count + 1, sizeof *preparation->hosts);
     preparation->states = calloc(cluster->count + 1, sizeof *preparation->states);
-    if (!preparation->hosts || !preparation->states) return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
+    if (!preparation->hosts || !preparation->states)
+        return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
     for (size_t i = 0; i < cluster->count; i++)
         preparation->hosts[i] = (struct me_host){
             .machine = &cluster->machines[i], .ops = &me_remote_ssh, .state = &preparation->states[i]};
@@ -119,9 +121,11 @@ static const struct me_host *find_same(const struct me_preparation *preparation,
     const struct me_host *hosts = preparation->hosts, *host = &hosts[i];
     const struct me_host *last = &hosts[preparation->count - 1];
     if (!host->facts.boot_id[0] || !host->state) return NULL;
-    if (!last->state && last->step == ME_STEP_REACHED && !strcmp(last->facts.boot_id, host->facts.boot_id)) return last;
+    if (!last->state && last->step == ME_STEP_REACHED && !strcmp(last->facts.boot_id, host->facts.boot_id))
+        return last;
     for (size_t j = 0; j < i; j++)
-        if (hosts[j].step == ME_STEP_REACHED && !strcmp(hosts[j].facts.boot_id, host->facts.boot_id)) return &hosts[j];
+        if (hosts[j].step == ME_STEP_REACHED && !strcmp(hosts[j].facts.boot_id, host->facts.boot_id))
+            return &hosts[j];
     return NULL;
 }
 
@@ -132,8 +136,9 @@ static void mark_duplicates(struct me_preparation *preparation)
         const struct me_host *same = host->step == ME_STEP_REACHED ? find_same(preparation, i) : NULL;
         if (!same) continue;
         host->step = ME_STEP_DUPLICATE;
-        snprintf(host->reason, sizeof host->reason, "the same machine as %s (machine_id %d): one boot id, counted once",
-                 same->machine->name, same->machine->id);
+        snprintf(host->reason, sizeof host->reason,
+                 "the same machine as %s (machine_id %d): one boot id, counted once", same->machine->name,
+                 same->machine->id);
     }
 }
 
@@ -144,7 +149,8 @@ static void find_networks(struct me_preparation *preparation)
         const char *ours = host->remote ? host->ops->local_address(host->remote) : "";
         /* NAT between us: the address that it sees is another than the one we have. */
         if (host->step == ME_STEP_REACHED && !strcmp(ours, host->facts.ssh_client))
-            me_network_find(ours, host->facts.ssh_server, host->state->local_cidr, sizeof host->state->local_cidr);
+            me_network_find(ours, host->facts.ssh_server, host->state->local_cidr,
+                            sizeof host->state->local_cidr);
     }
 }
 
@@ -172,9 +178,12 @@ static int check_round(const struct me_preparation *preparation, struct me_error
         return me_fail(err, ME_E_MACHINE, "this machine: %s%s", local->reason, tail);
     if (failed && !preparation->options->skip_failed) {
         for (size_t i = 0; failed == 1; i++)
-            if (hosts[i].step == ME_STEP_FAILED) return me_fail(err, ME_E_MACHINE, "%s%s", hosts[i].reason, tail);
-        return me_fail(err, ME_E_MACHINE, "%zu of %zu machines failed%s; cure them as the table says, or go on without them: --skip-failed",
-                       failed, preparation->count, tail);
+            if (hosts[i].step == ME_STEP_FAILED)
+                return me_fail(err, ME_E_MACHINE, "%s%s", hosts[i].reason, tail);
+        return me_fail(
+            err, ME_E_MACHINE,
+            "%zu of %zu machines failed%s; cure them as the table says, or go on without them: --skip-failed",
+            failed, preparation->count, tail);
     }
     if (!left) return me_fail(err, ME_E_MACHINE, "no machine is left to measure%s", tail);
     return 0;
@@ -187,8 +196,10 @@ static void take_back(struct me_preparation *preparation, bool all)
     for (size_t i = 0; i < preparation->count; i++) {
         struct me_host *host = &preparation->hosts[i];
         bool take = host->key_installed && (all ? !preparation->key_reused : host->step == ME_STEP_FAILED);
-        if (take) any = true;
-        else host->key_installed = false;
+        if (take)
+            any = true;
+        else
+            host->key_installed = false;
     }
     if (!any) return;
     me_pool_rearm(preparation->pool);
@@ -216,7 +227,10 @@ static int prepare(struct me_preparation *preparation, struct me_error *err)
     if (!preparation->options->check && me_folder_check(preparation->options->output, err)) return -1;
     if (me_head_find(&preparation->head, err)) return -1;
     add_local(preparation);
-    if (!preparation->count) return me_fail(err, ME_E_INPUT, "%s: no machine but this one, and run_local is false: nothing to measure", preparation->cluster->source);
+    if (!preparation->count)
+        return me_fail(err, ME_E_INPUT,
+                       "%s: no machine but this one, and run_local is false: nothing to measure",
+                       preparation->cluster->source);
     me_pool_run(preparation->pool, preparation, ME_STEP_WAITING, me_preflight, "reaching the machines");
     mark_duplicates(preparation);
     find_networks(preparation);

@@ -19,9 +19,9 @@
 #include "me/remote.h"
 
 struct me_prepare_options {
-    const char *output;          /* "gen.hosts" */
-    const char *framework;       /* NULL: the config's */
-    char **command;              /* NULL: the config's */
+    const char *output;    /* "gen.hosts" */
+    const char *framework; /* NULL: the config's */
+    char **command;        /* NULL: the config's */
     double connect_timeout_s;
     int key_days;
     bool check, skip_failed, accept_new, insecure_config;
@@ -31,13 +31,13 @@ void me_prepare_defaults(struct me_prepare_options *options);
 /* ---- head.c */
 struct me_head {
     char arch[65];
-    char mpi[32];                /* "4.1.4" */
+    char mpi[32]; /* "4.1.4" */
     char boot_id[40];
     char cwd[1024];
-    char bin[1024];              /* directory of our programs */
+    char bin[1024];                 /* directory of our programs */
     char bench[1100], kernel[1100]; /* paths of me_bench and me_kernel */
-    bool in_path;                /* a bare me_bench finds the one above */
-    char stage_id[48];           /* "0.1.0-1a2b3c4d5e6f": version and content */
+    bool in_path;                   /* a bare me_bench finds the one above */
+    char stage_id[48];              /* "0.1.0-1a2b3c4d5e6f": version and content */
 };
 int me_head_find(struct me_head *head, struct me_error *err);
 /* Version within the output of `mpirun --version`; false if it is not Open MPI's. */
@@ -45,12 +45,12 @@ bool me_head_mpi_version(const char *text, char *version, size_t size);
 
 /* ---- a machine on its way */
 enum me_step { ME_STEP_WAITING, ME_STEP_REACHED, ME_STEP_FAILED, ME_STEP_DUPLICATE, ME_STEP_READY };
-struct me_facts_seen {           /* answers of the preflight script; "" is "not told" */
-    char arch[65], boot_id[40], mpi[32], home[256], user[64];
+struct me_facts_seen { /* answers of the preflight script; "" is "not told" */
+    char arch[65], boot_id[40], mpi[32], home[256];
     char bench[1100], bench_version[32], missing[256];
     char work_text[256], ssh_client[64], ssh_server[64];
     bool staged, has_daemon;
-    int work_status;             /* 0: runnable; -1: not asked */
+    int work_status; /* 0: runnable; -1: not asked */
     double free_mib, clock_offset_s;
 };
 struct me_host {
@@ -61,21 +61,21 @@ struct me_host {
     struct me_facts_seen facts;
     enum me_step step;
     bool warned_clock, key_installed;
-    char reason[1024];           /* why it failed or stays out */
+    char reason[1024]; /* why it failed or stays out */
 };
 
 struct me_preparation {
     const struct me_cluster *cluster;
     const struct me_prepare_options *options;
     struct me_head head;
-    struct me_host *hosts;       /* those of the cluster; then the local one if it measures */
+    struct me_host *hosts; /* those of the cluster; then the local one if it measures */
     size_t count;
     struct me_host_state *states;
     struct me_remote_options remote_options;
     struct me_pool *pool;
     char set_id[16];
-    char public_key[256];        /* "ssh-ed25519 AAAA..." */
-    char aside[1100];            /* folder being written; "" when there is none */
+    char public_key[256]; /* "ssh-ed25519 AAAA..." */
+    char aside[1100];     /* folder being written; "" when there is none */
     bool key_reused;
 };
 
@@ -88,8 +88,8 @@ typedef void me_pool_step(struct me_preparation *preparation, struct me_host *ho
 /* Forgets a first Ctrl-C, so that what was begun can be taken back; the second one ends us. */
 void me_pool_rearm(struct me_pool *pool);
 /* Runs `step` on all hosts whose step is `at`, up to 64 at once, with a progress line on a terminal. */
-void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at, me_pool_step *step,
-                 const char *doing);
+void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at,
+                 me_pool_step *step, const char *doing);
 /* Asks for a passphrase on the terminal, once a prompt; for me_remote_options.ask with the pool as context. */
 bool me_pool_ask(void *pool, const char *prompt, char *text, size_t size);
 void me_pool_destroy(struct me_pool *pool);
@@ -100,8 +100,8 @@ void me_preflight(struct me_preparation *preparation, struct me_host *host);
 void me_preflight_script(const struct me_preparation *preparation, struct me_buffer *out);
 int me_preflight_parse(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s);
 /* "" or why the machine cannot take part. `staging`: our programs may still be put there. */
-void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload, bool staging,
-                        char *reason, size_t size);
+void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload,
+                        bool staging, char *reason, size_t size);
 /* True if the programs must be put there first. */
 bool me_preflight_needs_stage(const struct me_facts_seen *facts);
 /* The Debian packages of missing libraries: "libhdf5-103-1 libhwloc15". */

@@ -22,7 +22,8 @@ struct settings {
 enum { ROWS_MAX = 48 };
 
 static const struct me_option bench_rows[] = {
-    {"append", 0, ME_OPTION_FLAG, offsetof(struct settings, append), 0, 0, NULL, "add repeats to an existing experiment"},
+    {"append", 0, ME_OPTION_FLAG, offsetof(struct settings, append), 0, 0, NULL,
+     "add repeats to an existing experiment"},
     {"force", 0, ME_OPTION_FLAG, offsetof(struct settings, force), 0, 0, NULL,
      "move an existing experiment aside and begin a new one"},
     {"progress", 0, ME_OPTION_STRING, offsetof(struct settings, progress), 0, 0, "MODE",
@@ -35,7 +36,8 @@ static const struct me_option bench_rows[] = {
 };
 
 /* Copies rows with their offsets moved; those that `skip` names stay out. */
-static size_t add_rows(struct me_option *rows, size_t n, const struct me_option *more, size_t base, const char *const *skip)
+static size_t add_rows(struct me_option *rows, size_t n, const struct me_option *more, size_t base,
+                       const char *const *skip)
 {
     for (; more->name && n < ROWS_MAX - 1; more++) {
         bool out = false;
@@ -95,7 +97,8 @@ static char *option_word(const struct me_option *row, const struct settings *set
     if (row->type == ME_OPTION_FLAG && *(const bool *)field) n = asprintf(&word, "--%s", row->name);
     if (row->type == ME_OPTION_STRING && *(const char *const *)field)
         n = asprintf(&word, "--%s=%s", row->name, *(const char *const *)field);
-    if (row->type == ME_OPTION_INT && *(const int *)field >= 0) n = asprintf(&word, "--%s=%d", row->name, *(const int *)field);
+    if (row->type == ME_OPTION_INT && *(const int *)field >= 0)
+        n = asprintf(&word, "--%s=%d", row->name, *(const int *)field);
     if (row->type == ME_OPTION_DOUBLE && !isnan(*(const double *)field))
         n = asprintf(&word, "--%s=%.17g", row->name, *(const double *)field);
     *failed |= n < 0;
@@ -131,7 +134,10 @@ static char **bench_words(const struct settings *settings, char *experiment, cha
 }
 
 /* mpirun's own codes (a signal, 128 + n) mean that something in the run failed. */
-static int exit_code(int status) { return status > ME_E_MACHINE ? ME_E_RUN : status; }
+static int exit_code(int status)
+{
+    return status > ME_E_MACHINE ? ME_E_RUN : status;
+}
 
 static char **password_variables(const struct me_cluster *cluster)
 {
@@ -143,8 +149,8 @@ static char **password_variables(const struct me_cluster *cluster)
     return names;
 }
 
-static int launch(const struct me_cluster *cluster, const struct settings *settings, char *experiment, char **command,
-                  int *status, struct me_error *err)
+static int launch(const struct me_cluster *cluster, const struct settings *settings, char *experiment,
+                  char **command, int *status, struct me_error *err)
 {
     char env_file[1100], **argv = NULL;
     size_t made = 0;
@@ -172,7 +178,8 @@ static bool has_result(const char *experiment)
     return stat(path, &st) == 0;
 }
 
-static int run_all(const char *config, struct settings *settings, char *experiment, char **command, struct me_error *err)
+static int run_all(const char *config, struct settings *settings, char *experiment, char **command,
+                   struct me_error *err)
 {
     struct me_cluster cluster;
     int status = 0;
@@ -203,18 +210,24 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
     set_not_given(&settings);
     if (me_options_parse(&command, argc, argv, &settings, &operands, err)) return -1;
     if (operands.help || operands.version) {
-        if (operands.help) me_options_help(&command, stdout);
-        else printf("me (Machine Energy) %s\n", ME_VERSION);
+        if (operands.help)
+            me_options_help(&command, stdout);
+        else
+            printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
     if (settings.append && settings.force)
-        return me_fail(err, ME_E_INPUT, "--append: not together with --force: one adds, the other begins anew");
+        return me_fail(err, ME_E_INPUT,
+                       "--append: not together with --force: one adds, the other begins anew");
     settings.prepare.framework = settings.experiment.framework;
     settings.prepare.command = operands.command;
     if (operands.values[1][0] == '-')
-        return me_fail(err, ME_E_INPUT, "EXPERIMENT: %.64s does not begin with a letter or digit", operands.values[1]);
-    if (has_result(operands.values[1]) && !settings.append && !settings.force)
-        return me_fail(err, ME_E_INPUT, "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
+        return me_fail(err, ME_E_INPUT, "EXPERIMENT: %.64s does not begin with a letter or digit",
                        operands.values[1]);
+    if (has_result(operands.values[1]) && !settings.append && !settings.force)
+        return me_fail(
+            err, ME_E_INPUT,
+            "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
+            operands.values[1]);
     return run_all(operands.values[0], &settings, operands.values[1], operands.command, err);
 }

@@ -22,7 +22,8 @@ static int make_folder(struct me_host *host, const char *dir, struct me_error *e
 static int put_programs(struct me_preparation *preparation, struct me_host *host, struct me_error *err)
 {
     char dir[400], target[440];
-    snprintf(dir, sizeof dir, "%s/.cache/machine-energy/%s/bin", host->facts.home, preparation->head.stage_id);
+    snprintf(dir, sizeof dir, "%s/.cache/machine-energy/%s/bin", host->facts.home,
+             preparation->head.stage_id);
     if (make_folder(host, dir, err)) return -1;
     snprintf(target, sizeof target, "%s/me_kernel", dir);
     if (host->ops->put(host->remote, preparation->head.kernel, target, 0700, err)) return -1;

@@ -17,7 +17,8 @@ static const char *program_state(const struct me_facts_seen *facts)
     return facts->bench_version[0] ? facts->bench_version : "absent";
 }
 
-static void fill_facts(const struct me_preparation *preparation, const struct me_facts_seen *facts, struct line *line)
+static void fill_facts(const struct me_preparation *preparation, const struct me_facts_seen *facts,
+                       struct line *line)
 {
     const struct me_options_experiment *experiment = &preparation->cluster->experiment;
     snprintf(line->cells[2], CELL, "%.39s", facts->arch);
@@ -42,13 +43,22 @@ static void print_verdict(const struct me_preparation *preparation, const struct
 {
     const struct me_prepare_options *options = preparation->options;
     switch (host->step) {
-    case ME_STEP_FAILED: fprintf(out, "%s: %s", options->skip_failed ? "skipped" : "FAILED", host->reason); break;
-    case ME_STEP_DUPLICATE: fprintf(out, "left out: %s", host->reason); break;
-    case ME_STEP_READY: fprintf(out, "ok"); break;
-    case ME_STEP_REACHED:
-        fprintf(out, host->state && me_preflight_needs_stage(&host->facts) ? "ok; me_bench will be staged" : "ok");
+    case ME_STEP_FAILED:
+        fprintf(out, "%s: %s", options->skip_failed ? "skipped" : "FAILED", host->reason);
         break;
-    case ME_STEP_WAITING: fprintf(out, "not tried"); break;
+    case ME_STEP_DUPLICATE:
+        fprintf(out, "left out: %s", host->reason);
+        break;
+    case ME_STEP_READY:
+        fprintf(out, "ok");
+        break;
+    case ME_STEP_REACHED:
+        fprintf(out,
+                host->state && me_preflight_needs_stage(&host->facts) ? "ok; me_bench will be staged" : "ok");
+        break;
+    case ME_STEP_WAITING:
+        fprintf(out, "not tried");
+        break;
     }
     if (fabs(host->facts.clock_offset_s) > 1 && host->step != ME_STEP_FAILED)
         fprintf(out, "; warning: its clock is %.1f s %s; set it (chrony)", fabs(host->facts.clock_offset_s),

@@ -47,12 +47,14 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
     char sessions[24];
     me_buffer_printf(&agent, "%s/agent", dir);
     if (agent.failed) out->failed = true;
-    me_buffer_puts(out, "# Made by me hosts; for your shell: . env. OMPI_MCA_*: Open MPI 4; PRTE_MCA_*: 5.\n");
+    me_buffer_puts(out,
+                   "# Made by me hosts; for your shell: . env. OMPI_MCA_*: Open MPI 4; PRTE_MCA_*: 5.\n");
     set(out, "ME_HOSTS_DIR", dir);
     set_both(out, "OMPI_MCA_plm_rsh_agent", "PRTE_MCA_plm_ssh_agent", agent.failed ? "" : agent.data);
     me_buffer_puts(out, "# The machines hold no agent and no key of each other: the head starts them all.\n");
     set_both(out, "OMPI_MCA_plm_rsh_no_tree_spawn", "PRTE_MCA_plm_ssh_no_tree_spawn", "1");
-    me_buffer_puts(out, "# Each launch stays in its ssh session: one that fails is an error at once, not a hang.\n");
+    me_buffer_puts(
+        out, "# Each launch stays in its ssh session: one that fails is an error at once, not a hang.\n");
     set_both(out, "OMPI_MCA_orte_leave_session_attached", "PRTE_MCA_prte_leave_session_attached", "1");
     snprintf(sessions, sizeof sessions, "%zu", cluster->count < 127 ? 128 : cluster->count + 1);
     set_both(out, "OMPI_MCA_plm_rsh_num_concurrent", "PRTE_MCA_plm_ssh_num_concurrent", sessions);

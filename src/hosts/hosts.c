@@ -36,8 +36,10 @@ static void plan_machine(const struct me_machine *machine, struct me_plan_machin
     copy_text(out->region, sizeof out->region, machine->region);
     out->grid_g_per_kwh = machine->grid_g_per_kwh;
     out->pue = machine->pue;
-    if (machine->id == 0) copy_text(out->alias, sizeof out->alias, "localhost");
-    else me_hosts_alias(machine->id, out->alias, sizeof out->alias);
+    if (machine->id == 0)
+        copy_text(out->alias, sizeof out->alias, "localhost");
+    else
+        me_hosts_alias(machine->id, out->alias, sizeof out->alias);
 }
 
 static int plan_machines(const struct me_cluster *cluster, const struct me_host_state *states,
@@ -59,7 +61,7 @@ static int plan_machines(const struct me_cluster *cluster, const struct me_host_
 static bool has_name(char *const *names, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(names[i], name)) return true;
+        if (names[i] && !strcmp(names[i], name)) return true;
     return false;
 }
 

@@ -19,8 +19,10 @@ static void config_path(struct me_buffer *out, const char *keyword, const char *
     struct me_buffer path = ME_BUFFER_INIT;
     me_buffer_printf(&path, "%s/%s", dir, file);
     me_buffer_printf(out, "    %s ", keyword);
-    if (path.failed) out->failed = true;
-    else config_word(out, path.data, true);
+    if (path.failed)
+        out->failed = true;
+    else
+        config_word(out, path.data, true);
     me_buffer_puts(out, "\n");
     me_buffer_release(&path);
 }
@@ -86,8 +88,10 @@ static void agent_machine(const struct me_machine *machine, const struct me_host
         me_buffer_puts(&setup, ":\"$PATH\"; ");
     }
     me_buffer_printf(out, "%s) setup=", alias);
-    if (setup.failed) out->failed = true;
-    else me_buffer_shell_quoted(out, setup.data);
+    if (setup.failed)
+        out->failed = true;
+    else
+        me_buffer_shell_quoted(out, setup.data);
     me_buffer_puts(out, " ;;\n");
     me_buffer_release(&setup);
 }
@@ -95,14 +99,15 @@ static void agent_machine(const struct me_machine *machine, const struct me_host
 void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir,
                     struct me_buffer *out)
 {
-    me_buffer_puts(out, "#!/bin/sh\n"
-                        "# Made by me hosts. mpirun calls: agent HOST WORDS...; the words are shell text for the\n"
-                        "# machine, joined with blanks as ssh joins them. They run under sh there, whatever the\n"
-                        "# user's login shell is. Among them stands the path of this file, which the machine does\n"
-                        "# not have and would not start without: it gets sh in its place, and starts nobody.\n"
-                        "host=$1\n"
-                        "shift\n"
-                        "case $host in\n");
+    me_buffer_puts(
+        out, "#!/bin/sh\n"
+             "# Made by me hosts. mpirun calls: agent HOST WORDS...; the words are shell text for the\n"
+             "# machine, joined with blanks as ssh joins them. They run under sh there, whatever the\n"
+             "# user's login shell is. Among them stands the path of this file, which the machine does\n"
+             "# not have and would not start without: it gets sh in its place, and starts nobody.\n"
+             "host=$1\n"
+             "shift\n"
+             "case $host in\n");
     for (size_t i = 0; i < cluster->count; i++)
         if (states[i].status == ME_STATUS_OK) agent_machine(&cluster->machines[i], &states[i], out);
     me_buffer_puts(out, "*) echo \"me agent: $host is not a machine of this hostfile\" >&2; exit 255 ;;\n"
@@ -112,8 +117,10 @@ void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state
                         "exec ssh -F ");
     struct me_buffer path = ME_BUFFER_INIT;
     me_buffer_printf(&path, "%s/ssh_config", dir);
-    if (path.failed) out->failed = true;
-    else me_buffer_shell_quoted(out, path.data);
+    if (path.failed)
+        out->failed = true;
+    else
+        me_buffer_shell_quoted(out, path.data);
     me_buffer_puts(out, " \"$host\" \"exec sh -c '$quoted'\"\n");
     me_buffer_release(&path);
 }

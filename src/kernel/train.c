@@ -141,7 +141,7 @@ static void *work(void *argument)
 {
     struct worker *worker = argument;
     struct trainer *trainer = worker->trainer;
-    const struct me_train_options *options = trainer->options;
+    const struct me_train_options *options = trainer->options; /* NOLINT: init_workers set the trainer */
     int gate;
     while ((gate = atomic_load_explicit(&trainer->gate, memory_order_acquire)) == GATE_CLOSED) sched_yield();
     if (gate == GATE_CANCELLED) return NULL;

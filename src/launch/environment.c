@@ -8,7 +8,8 @@
 static const char *look_up(char *const *environment, const char *name, size_t len)
 {
     for (size_t i = 0; environment && environment[i]; i++)
-        if (!strncmp(environment[i], name, len) && environment[i][len] == '=') return environment[i] + len + 1;
+        if (!strncmp(environment[i], name, len) && environment[i][len] == '=')
+            return environment[i] + len + 1;
     return NULL;
 }
 
@@ -49,7 +50,8 @@ static const char *read_tail(const char *at, char *const *environment, struct me
     return at + 3 + n + 1;
 }
 
-int me_environment_line(const char *line, char *const *environment, char **name, char **value, struct me_error *err)
+int me_environment_line(const char *line, char *const *environment, char **name, char **value,
+                        struct me_error *err)
 {
     struct me_buffer text = ME_BUFFER_INIT;
     *name = *value = NULL;
@@ -136,8 +138,10 @@ int me_environment_build(const char *text, const char *source, char *const *envi
         free(line);
         text += len + (text[len] == '\n');
     }
-    if (rc) me_environment_free(list.items);
-    else *out = list.items;
+    if (rc)
+        me_environment_free(list.items);
+    else
+        *out = list.items;
     return rc;
 }
 

@@ -42,7 +42,8 @@ static void become(char *const *argv, char *const *environment, const sigset_t *
     _exit(255);
 }
 
-static int start(char *const *argv, char *const *environment, const sigset_t *old, pid_t *pid, struct me_error *err)
+static int start(char *const *argv, char *const *environment, const sigset_t *old, pid_t *pid,
+                 struct me_error *err)
 {
     int ends[2], error = 0;
     pid_t parent = getpid();
@@ -56,15 +57,18 @@ static int start(char *const *argv, char *const *environment, const sigset_t *ol
     if (*pid < 0) return me_fail_errno(err, ME_E_RUN, fork_error, "%s", argv[0]);
     if (n <= 0) return 0;
     waitpid(*pid, NULL, 0);
-    if (error == ENOENT) return me_fail(err, ME_E_RUN, "%s is not in PATH; run: apt-get install openmpi-bin", argv[0]);
+    if (error == ENOENT)
+        return me_fail(err, ME_E_RUN, "%s is not in PATH; run: apt-get install openmpi-bin", argv[0]);
     return me_fail_errno(err, ME_E_RUN, error, "%s", argv[0]);
 }
 
 /* First the orderly end, then mpirun's own, then the end. */
 static void pass_signal(pid_t pid, int times)
 {
-    if (times <= 2) kill(pid, times == 1 ? SIGUSR1 : SIGTERM);
-    else kill(-pid, SIGKILL);
+    if (times <= 2)
+        kill(pid, times == 1 ? SIGUSR1 : SIGTERM);
+    else
+        kill(-pid, SIGKILL);
 }
 
 static int wait_for(pid_t pid, const sigset_t *set)
@@ -79,7 +83,8 @@ static int wait_for(pid_t pid, const sigset_t *set)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status, struct me_error *err)
+int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status,
+                  struct me_error *err)
 {
     struct me_buffer text = ME_BUFFER_INIT;
     char **environment = NULL;

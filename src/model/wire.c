@@ -112,7 +112,7 @@ void me_wire_text(struct me_wire *in, char *text, size_t size)
     const uint8_t *bytes = len <= SIZE_MAX ? me_wire_bytes(in, (size_t)len) : NULL;
     if (!bytes) len = 0;
     size_t kept = len < size ? (size_t)len : size - 1;
-    if (kept) memcpy(text, bytes, kept);
+    if (bytes && kept) memcpy(text, bytes, kept);
     text[kept] = '\0';
     me_utf8_clean(text, size);
 }

@@ -39,15 +39,16 @@ static bool read_full(int fd, unsigned char *bytes, size_t len)
 }
 
 /* One question, one answer of the given type; the body without the type byte, to be freed. */
-static unsigned char *ask(const char *socket_path, const struct me_buffer *question, unsigned char type, size_t *len)
+static unsigned char *ask(const char *socket_path, const struct me_buffer *question, unsigned char type,
+                          size_t *len)
 {
     unsigned char head[4], *body = NULL;
     struct me_buffer packet = ME_BUFFER_INIT;
     int fd = open_socket(socket_path);
     if (fd < 0) return NULL;
     me_wire_put(&packet, question->data, question->len);
-    if (question->failed || packet.failed || send(fd, packet.data, packet.len, MSG_NOSIGNAL) != (ssize_t)packet.len ||
-        !read_full(fd, head, 4))
+    if (question->failed || packet.failed ||
+        send(fd, packet.data, packet.len, MSG_NOSIGNAL) != (ssize_t)packet.len || !read_full(fd, head, 4))
         goto out;
     size_t size = me_wire_u32(head);
     if (size < 1 || size > ANSWER_MAX || !(body = malloc(size))) goto out;
@@ -87,7 +88,8 @@ int me_agent_list(const char *socket_path, struct me_identity **out, size_t *cou
     const unsigned char *at = body + 4;
     while (list && n < told && n < 999) {
         const unsigned char *blob = me_wire_string(&at, body + len, &list[n].len);
-        if (!blob || !me_wire_string(&at, body + len, &skip) || !(list[n].blob = malloc(list[n].len + 1))) break;
+        if (!blob || !me_wire_string(&at, body + len, &skip) || !(list[n].blob = malloc(list[n].len + 1)))
+            break;
         memcpy(list[n].blob, blob, list[n].len);
         n++;
     }

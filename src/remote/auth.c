@@ -10,7 +10,7 @@ struct login {
     const struct me_machine *machine;
     const struct me_remote_options *options;
     int64_t deadline;
-    char methods[256];      /* what the server offers: "publickey,password" */
+    char methods[256]; /* what the server offers: "publickey,password" */
 };
 
 enum outcome { LOGIN_OK, LOGIN_REFUSED, LOGIN_BROKEN };
@@ -25,20 +25,24 @@ static bool offers(const struct login *login, const char *method)
 
 /* Runs a libssh2 call to its end; its last value stays in rc. */
 #define UNTIL_DONE(login, rc, call)                                                                          \
-    while (((rc) = (call)) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait((login)->remote, (login)->deadline)) {}
+    while (((rc) = (call)) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait((login)->remote, (login)->deadline)) {    \
+    }
 
 static enum outcome judge(struct login *login, int rc, struct me_error *err)
 {
     const char *where = login->remote->where;
     switch (rc) {
-    case 0: return LOGIN_OK;
+    case 0:
+        return LOGIN_OK;
     case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
-    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED: return LOGIN_REFUSED;
+    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
+        return LOGIN_REFUSED;
     case LIBSSH2_ERROR_EAGAIN:
         me_fail(err, ME_E_MACHINE, "%s: the login %s", where, me_net_why(login->remote->cancel));
         return LOGIN_BROKEN;
     case LIBSSH2_ERROR_PASSWORD_EXPIRED:
-        me_fail(err, ME_E_MACHINE, "%s: the password has expired; log in there once by hand and change it", where);
+        me_fail(err, ME_E_MACHINE, "%s: the password has expired; log in there once by hand and change it",
+                where);
         return LOGIN_BROKEN;
     default:
         me_fail(err, ME_E_MACHINE, "%s: the login broke off: %s", where, me_ssh_reason(login->remote));
@@ -47,8 +51,8 @@ static enum outcome judge(struct login *login, int rc, struct me_error *err)
 }
 
 /* libssh2 calls it for each round of keyboard-interactive; the abstract pointer is our remote. */
-static void answer_prompts(const char *name, int name_len, const char *instruction, int instruction_len, int count,
-                           const LIBSSH2_USERAUTH_KBDINT_PROMPT *prompts,
+static void answer_prompts(const char *name, int name_len, const char *instruction, int instruction_len,
+                           int count, const LIBSSH2_USERAUTH_KBDINT_PROMPT *prompts,
                            LIBSSH2_USERAUTH_KBDINT_RESPONSE *responses, void **abstract)
 {
     (void)name, (void)name_len, (void)instruction, (void)instruction_len;
@@ -69,8 +73,9 @@ static enum outcome by_password(struct login *login, struct me_error *err)
     enum outcome outcome = LOGIN_REFUSED;
     int rc;
     if (offers(login, "password")) {
-        UNTIL_DONE(login, rc, libssh2_userauth_password_ex(remote->session, user, user_len, password,
-                                                           (unsigned)strlen(password), NULL))
+        UNTIL_DONE(login, rc,
+                   libssh2_userauth_password_ex(remote->session, user, user_len, password,
+                                                (unsigned)strlen(password), NULL))
         outcome = judge(login, rc, err);
     }
     if (outcome == LOGIN_REFUSED && offers(login, "keyboard-interactive")) {
@@ -81,8 +86,9 @@ static enum outcome by_password(struct login *login, struct me_error *err)
         outcome = judge(login, rc, err);
     }
     if (outcome == LOGIN_REFUSED && !offers(login, "password") && !offers(login, "keyboard-interactive"))
-        me_fail(err, ME_E_MACHINE, "%s: the server takes no passwords (it offers %s); set MACHINE_KEY_FILENAME",
-                remote->where, login->methods);
+        me_fail(err, ME_E_MACHINE,
+                "%s: the server takes no passwords (it offers %s); set MACHINE_KEY_FILENAME", remote->where,
+                login->methods);
     else if (outcome == LOGIN_REFUSED)
         me_fail(err, ME_E_MACHINE, "%s: wrong password; correct MACHINE_PASSWORD or MACHINE_PASSWORD_ENV",
                 remote->where);
@@ -94,8 +100,8 @@ struct signer {
     const struct me_identity *identity;
 };
 
-static int sign(LIBSSH2_SESSION *session, unsigned char **signature, size_t *signature_len, const unsigned char *data,
-                size_t data_len, void **abstract)
+static int sign(LIBSSH2_SESSION *session, unsigned char **signature, size_t *signature_len,
+                const unsigned char *data, size_t data_len, void **abstract)
 {
     (void)session;
     const struct signer *signer = *abstract;
@@ -105,7 +111,8 @@ static int sign(LIBSSH2_SESSION *session, unsigned char **signature, size_t *sig
 static bool has_type(const struct me_identity *identity, const char *type)
 {
     size_t len = strlen(type);
-    return identity->len > len + 4 && me_wire_u32(identity->blob) == len && !memcmp(identity->blob + 4, type, len);
+    return identity->len > len + 4 && me_wire_u32(identity->blob) == len &&
+           !memcmp(identity->blob + 4, type, len);
 }
 
 static bool usable(const struct me_identity *identity)
@@ -115,8 +122,8 @@ static bool usable(const struct me_identity *identity)
            has_type(identity, "ecdsa-sha2-nistp521");
 }
 
-static enum outcome by_signer(struct login *login, const char *socket_path, const struct me_identity *identity,
-                              struct me_error *err)
+static enum outcome by_signer(struct login *login, const char *socket_path,
+                              const struct me_identity *identity, struct me_error *err)
 {
     struct signer signer = {socket_path, identity};
     struct me_buffer blob = ME_BUFFER_INIT;
@@ -136,8 +143,9 @@ static enum outcome by_signer(struct login *login, const char *socket_path, cons
         me_fail(err, ME_E_RUN, "no memory");
         return LOGIN_BROKEN;
     }
-    UNTIL_DONE(login, rc, libssh2_userauth_publickey(login->remote->session, login->machine->user,
-                                                     (const unsigned char *)blob.data, blob.len, sign, &context))
+    UNTIL_DONE(login, rc,
+               libssh2_userauth_publickey(login->remote->session, login->machine->user,
+                                          (const unsigned char *)blob.data, blob.len, sign, &context))
     me_buffer_release(&blob);
     return judge(login, rc, err);
 }
@@ -157,7 +165,8 @@ static enum outcome by_agent_key(struct login *login, const struct me_identity *
     return outcome;
 }
 
-static enum outcome by_own_agent(struct login *login, const char *path, const char *passphrase, struct me_error *err)
+static enum outcome by_own_agent(struct login *login, const char *path, const char *passphrase,
+                                 struct me_error *err)
 {
     struct me_own_agent agent = {.hold = -1};
     struct me_identity *list = NULL;
@@ -169,20 +178,23 @@ static enum outcome by_own_agent(struct login *login, const char *path, const ch
     if (me_agent_list(agent.socket, &list, &count) || !count)
         me_fail(err, ME_E_MACHINE, "%s: ssh-add did not load the key", path);
     else if (!usable(&list[0]))
-        me_fail(err, ME_E_MACHINE, "%s: a key of a kind that is not supported; use ed25519, ECDSA or RSA", path);
-    else outcome = by_signer(login, agent.socket, &list[0], err);
+        me_fail(err, ME_E_MACHINE, "%s: a key of a kind that is not supported; use ed25519, ECDSA or RSA",
+                path);
+    else
+        outcome = by_signer(login, agent.socket, &list[0], err);
     me_agent_list_free(list, count);
     me_own_agent_stop(&agent);
     return outcome;
 }
 
-static enum outcome by_libssh2(struct login *login, const char *path, const char *passphrase, struct me_error *err)
+static enum outcome by_libssh2(struct login *login, const char *path, const char *passphrase,
+                               struct me_error *err)
 {
     const char *user = login->machine->user;
     int rc;
     UNTIL_DONE(login, rc,
-               libssh2_userauth_publickey_fromfile_ex(login->remote->session, user, (unsigned)strlen(user), NULL,
-                                                      path, passphrase))
+               libssh2_userauth_publickey_fromfile_ex(login->remote->session, user, (unsigned)strlen(user),
+                                                      NULL, path, passphrase))
     if (rc == LIBSSH2_ERROR_FILE && passphrase) {
         me_fail(err, ME_E_MACHINE, "%s: %s: wrong passphrase", login->remote->where, path);
         return LOGIN_BROKEN;
@@ -193,7 +205,8 @@ static enum outcome by_libssh2(struct login *login, const char *path, const char
 static enum outcome with_passphrase(struct login *login, const struct me_key *key, const char *path,
                                     const char *passphrase, struct me_error *err)
 {
-    bool simple = key->openssh && (!strcmp(key->type, "ssh-ed25519") || !strncmp(key->type, "ecdsa-sha2-", 11));
+    /* libssh2 1.10 cannot sign RSA as servers want it, and leaves parts of an ECDSA key in memory. */
+    bool simple = key->openssh && !strcmp(key->type, "ssh-ed25519");
     enum outcome outcome =
         simple ? by_libssh2(login, path, passphrase, err) : by_own_agent(login, path, passphrase, err);
     if (outcome == LOGIN_REFUSED)
@@ -219,13 +232,16 @@ static enum outcome by_key_file(struct login *login, const char *path, struct me
     if (outcome != LOGIN_REFUSED) goto out;
     snprintf(prompt, sizeof prompt, "Passphrase of %s: ", path);
     int64_t begin = me_clock_mono_ns();
-    bool told = key.encrypted && options->ask && options->ask(options->context, prompt, passphrase, sizeof passphrase);
+    bool told = key.encrypted && options->ask &&
+                options->ask(options->context, prompt, passphrase, sizeof passphrase);
     login->deadline += me_clock_mono_ns() - begin; /* people type slower than machines connect */
-    if (!key.encrypted) outcome = with_passphrase(login, &key, path, NULL, err);
-    else if (told) outcome = with_passphrase(login, &key, path, passphrase, err);
+    if (!key.encrypted)
+        outcome = with_passphrase(login, &key, path, NULL, err);
+    else if (told)
+        outcome = with_passphrase(login, &key, path, passphrase, err);
     else {
-        me_fail(err, ME_E_MACHINE, "%s: the key %s needs its passphrase; run: ssh-add '%s'", login->remote->where, path,
-                path);
+        me_fail(err, ME_E_MACHINE, "%s: the key %s needs its passphrase; run: ssh-add '%s'",
+                login->remote->where, path, path);
         outcome = LOGIN_BROKEN;
     }
 out:
@@ -264,7 +280,8 @@ static enum outcome by_default_keys(struct login *login, int *tried, struct me_e
         if (outcome == LOGIN_OK) return LOGIN_OK;
         *err = tried_error;
         /* A file that cannot be used says nothing about the next; a dead connection does. */
-        if (libssh2_session_last_errno(login->remote->session) == LIBSSH2_ERROR_SOCKET_DISCONNECT) return LOGIN_BROKEN;
+        if (libssh2_session_last_errno(login->remote->session) == LIBSSH2_ERROR_SOCKET_DISCONNECT)
+            return LOGIN_BROKEN;
     }
     return LOGIN_REFUSED;
 }
@@ -276,12 +293,17 @@ static enum outcome by_what_there_is(struct login *login, struct me_error *err)
     enum outcome outcome = by_agent(login, &by_agents, err);
     if (outcome == LOGIN_REFUSED) outcome = by_default_keys(login, &by_files, &file_error);
     if (outcome == LOGIN_OK) return LOGIN_OK;
-    if (by_files == 1 && !by_agents && file_error.text[0]) *err = file_error;
+    if (by_files == 1 && !by_agents && file_error.text[0])
+        *err = file_error;
     else if (by_agents || by_files)
-        me_fail(err, ME_E_MACHINE, "%s: all keys are refused (%d of the agent, %d of ~/.ssh); set MACHINE_KEY_FILENAME or MACHINE_PASSWORD_ENV",
+        me_fail(err, ME_E_MACHINE,
+                "%s: all keys are refused (%d of the agent, %d of ~/.ssh); set MACHINE_KEY_FILENAME or "
+                "MACHINE_PASSWORD_ENV",
                 login->remote->where, by_agents, by_files);
     else
-        me_fail(err, ME_E_MACHINE, "%s: nothing to log in with: no password, no key file, no key in an agent or in ~/.ssh; set MACHINE_KEY_FILENAME or MACHINE_PASSWORD_ENV",
+        me_fail(err, ME_E_MACHINE,
+                "%s: nothing to log in with: no password, no key file, no key in an agent or in ~/.ssh; set "
+                "MACHINE_KEY_FILENAME or MACHINE_PASSWORD_ENV",
                 login->remote->where);
     return outcome;
 }
@@ -297,7 +319,8 @@ static int list_methods(struct login *login, bool *in, struct me_error *err)
             *in = true;
             return 0;
         }
-        if (libssh2_session_last_errno(session) != LIBSSH2_ERROR_EAGAIN || me_ssh_wait(login->remote, login->deadline))
+        if (libssh2_session_last_errno(session) != LIBSSH2_ERROR_EAGAIN ||
+            me_ssh_wait(login->remote, login->deadline))
             return me_fail(err, ME_E_MACHINE, "%s: the login broke off: %s", login->remote->where,
                            me_ssh_reason(login->remote));
     }
@@ -305,8 +328,8 @@ static int list_methods(struct login *login, bool *in, struct me_error *err)
     return 0;
 }
 
-int me_ssh_login(struct me_remote *remote, const struct me_machine *machine, const struct me_remote_options *options,
-                 int64_t deadline, struct me_error *err)
+int me_ssh_login(struct me_remote *remote, const struct me_machine *machine,
+                 const struct me_remote_options *options, int64_t deadline, struct me_error *err)
 {
     struct login login = {.remote = remote, .machine = machine, .options = options, .deadline = deadline};
     bool in = false;
@@ -314,7 +337,8 @@ int me_ssh_login(struct me_remote *remote, const struct me_machine *machine, con
     if (in) return 0;
     enum outcome outcome = LOGIN_REFUSED;
     if (machine->password) outcome = by_password(&login, err);
-    if (outcome == LOGIN_REFUSED && machine->key_filename) outcome = by_key_file(&login, machine->key_filename, err);
+    if (outcome == LOGIN_REFUSED && machine->key_filename)
+        outcome = by_key_file(&login, machine->key_filename, err);
     if (!machine->password && !machine->key_filename) outcome = by_what_there_is(&login, err);
     return outcome == LOGIN_OK ? 0 : -1;
 }

@@ -26,8 +26,9 @@ static int read_private(const char *path, char *text, size_t size, struct me_err
     text[len] = '\0';
     /* ssh's own rule: it looks only at files that are ours. */
     if (st.st_uid == geteuid() && (st.st_mode & 077) && !is_public(text))
-        return me_fail(err, ME_E_MACHINE, "%s: this private key can be read by others (mode %04o); run: chmod 600 '%s'",
-                       path, (unsigned)(st.st_mode & 07777), path);
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: this private key can be read by others (mode %04o); run: chmod 600 '%s'", path,
+                       (unsigned)(st.st_mode & 07777), path);
     return 0;
 }
 
@@ -87,9 +88,11 @@ static int classify(struct me_key *key, const char *path, const char *text, stru
     static const char openssh[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
     const char *begin = strstr(text, "-----BEGIN ");
     if (!strncmp(text, "PuTTY-User-Key-File", 19))
-        return me_fail(err, ME_E_MACHINE, "%s: a PuTTY key; run: puttygen '%s' -O private-openssh -o NEWFILE", path, path);
+        return me_fail(err, ME_E_MACHINE, "%s: a PuTTY key; run: puttygen '%s' -O private-openssh -o NEWFILE",
+                       path, path);
     if (is_public(text))
-        return me_fail(err, ME_E_MACHINE, "%s: this is a public key; MACHINE_KEY_FILENAME names the private one", path);
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: this is a public key; MACHINE_KEY_FILENAME names the private one", path);
     if (begin && !strncmp(begin, openssh, sizeof openssh - 1)) {
         key->openssh = true;
         if (parse_openssh(key, begin + sizeof openssh - 1)) return 0;
@@ -111,8 +114,10 @@ int me_key_read(struct me_key *key, const char *path, struct me_error *err)
     if (!rc) rc = classify(&read, path, text, err);
     explicit_bzero(text, KEY_FILE_MAX);
     free(text);
-    if (rc) me_key_release(&read);
-    else *key = read;
+    if (rc)
+        me_key_release(&read);
+    else
+        *key = read;
     return rc;
 }
 

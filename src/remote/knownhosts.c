@@ -34,8 +34,9 @@ static bool hashed_names(LIBSSH2_SESSION *session, const char *pattern, const ch
     bool named = false;
     LIBSSH2_KNOWNHOSTS *hosts = libssh2_knownhost_init(session);
     if (hosts && !libssh2_knownhost_readline(hosts, line, (size_t)len, LIBSSH2_KNOWNHOST_FILE_OPENSSH)) {
-        int result = libssh2_knownhost_check(hosts, name, other, sizeof other - 1,
-                                             LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_BASE64, NULL);
+        int result =
+            libssh2_knownhost_check(hosts, name, other, sizeof other - 1,
+                                    LIBSSH2_KNOWNHOST_TYPE_PLAIN | LIBSSH2_KNOWNHOST_KEYENC_BASE64, NULL);
         named = result == LIBSSH2_KNOWNHOST_CHECK_MISMATCH || result == LIBSSH2_KNOWNHOST_CHECK_MATCH;
     }
     if (hosts) libssh2_knownhost_free(hosts);
@@ -102,7 +103,8 @@ static bool line_names(LIBSSH2_SESSION *session, const char *line, const char *a
     return entry.revoked && port != 22 && field_names(session, names, address);
 }
 
-static int read_file(struct me_known *known, LIBSSH2_SESSION *session, const char *path, const char *address, int port, struct me_error *err)
+static int read_file(struct me_known *known, LIBSSH2_SESSION *session, const char *path, const char *address,
+                     int port, struct me_error *err)
 {
     FILE *file = fopen(path, "re");
     if (!file && errno != ENOENT)
@@ -117,8 +119,10 @@ static int read_file(struct me_known *known, LIBSSH2_SESSION *session, const cha
         if (!line_names(session, text, address, port)) continue;
         char **lines = realloc(known->lines, (known->count + 1) * sizeof *lines);
         if (lines) known->lines = lines;
-        if (!lines || !(lines[known->count] = strdup(text))) rc = me_fail(err, ME_E_RUN, "no memory");
-        else known->count++;
+        if (!lines || !(lines[known->count] = strdup(text)))
+            rc = me_fail(err, ME_E_RUN, "no memory");
+        else
+            known->count++;
     }
     free(line);
     fclose(file);
@@ -138,7 +142,8 @@ static char *default_path(void)
     return asprintf(&path, "%s/.ssh/known_hosts", home) < 0 ? NULL : path;
 }
 
-int me_known_load(struct me_known *known, const char *path, const char *address, int port, struct me_error *err)
+int me_known_load(struct me_known *known, const char *path, const char *address, int port,
+                  struct me_error *err)
 {
     struct me_known loaded = {.path = path ? strdup(path) : default_path()};
     LIBSSH2_SESSION *session = libssh2_session_init(); /* not connected: it only owns memory */
@@ -146,8 +151,10 @@ int me_known_load(struct me_known *known, const char *path, const char *address,
     if (!rc) rc = read_file(&loaded, session, loaded.path, address, port, err);
     if (!rc && !path) rc = read_file(&loaded, session, "/etc/ssh/ssh_known_hosts", address, port, err);
     if (session) libssh2_session_free(session);
-    if (rc) me_known_release(&loaded);
-    else *known = loaded;
+    if (rc)
+        me_known_release(&loaded);
+    else
+        *known = loaded;
     return rc;
 }
 
@@ -162,8 +169,8 @@ void me_known_release(struct me_known *known)
 
 void me_known_preferences(const struct me_known *known, const char *host_key, char *list, size_t size)
 {
-    static const char *const types[] = {"ssh-ed25519",         "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-                                        "ecdsa-sha2-nistp521", "ssh-rsa",             NULL};
+    static const char *const types[] = {
+        "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", NULL};
     size_t len = 0;
     list[0] = '\0';
     for (int pass = 0; pass < 2; pass++) { /* known ones, then the rest */
@@ -171,7 +178,8 @@ void me_known_preferences(const struct me_known *known, const char *host_key, ch
             bool is_known = false;
             struct entry entry;
             for (size_t i = 0; i < known->count; i++)
-                is_known |= parse_line(known->lines[i], &entry) && !entry.revoked && !strcmp(entry.type, types[t]);
+                is_known |=
+                    parse_line(known->lines[i], &entry) && !entry.revoked && !strcmp(entry.type, types[t]);
             if (!known->count && host_key) is_known |= !strncmp(host_key, types[t], strlen(types[t]));
             if (is_known != (pass == 0)) continue;
             int n = snprintf(list + len, size - len, "%s%s", len ? "," : "", types[t]);
@@ -191,7 +199,8 @@ static int make_parent(const char *path)
 }
 
 /* One write() in append mode: two machines recorded at once do not mix. */
-static int append(const struct me_known *known, const struct me_machine *machine, const char *key, struct me_error *err)
+static int append(const struct me_known *known, const struct me_machine *machine, const char *key,
+                  struct me_error *err)
 {
     char name[300], last = '\n';
     struct me_buffer line = ME_BUFFER_INIT;
@@ -206,14 +215,16 @@ static int append(const struct me_known *known, const struct me_machine *machine
     if (line.failed || write(fd, line.data, line.len) != (ssize_t)line.len) goto fail;
     rc = 0;
 fail:
-    if (rc) me_fail_errno(err, ME_E_MACHINE, errno, "%s: cannot record the host key of %s", known->path, machine->name);
+    if (rc)
+        me_fail_errno(err, ME_E_MACHINE, errno, "%s: cannot record the host key of %s", known->path,
+                      machine->name);
     if (fd >= 0) close(fd);
     me_buffer_release(&line);
     return rc;
 }
 
-static int check_config(const struct me_machine *machine, const char *where, const char *key, const char *fingerprint,
-                        struct me_error *err)
+static int check_config(const struct me_machine *machine, const char *where, const char *key,
+                        const char *fingerprint, struct me_error *err)
 {
     const char *want = machine->host_key;
     size_t len = strcspn(key, " ");
@@ -227,7 +238,9 @@ static int check_config(const struct me_machine *machine, const char *where, con
         match = !strncmp(want, key, n) && (want[n] == '\0' || want[n] == ' ');
     }
     if (match) return 0;
-    return me_fail(err, ME_E_MACHINE, "%s: the host key shown (%.*s %s) is not the config's host_key; find out why, then correct one of them",
+    return me_fail(err, ME_E_MACHINE,
+                   "%s: the host key shown (%.*s %s) is not the config's host_key; find out why, then "
+                   "correct one of them",
                    where, (int)len, key, fingerprint);
 }
 
@@ -243,18 +256,22 @@ int me_known_check(const struct me_known *known, const struct me_machine *machin
         if (!parse_line(known->lines[i], &entry)) continue;
         bool same = !strcmp(entry.key, key);
         if (entry.revoked && same)
-            return me_fail(err, ME_E_MACHINE, "%s: its host key (%.*s %s) is marked as revoked in %s", where, type_len,
-                           key, fingerprint, known->path);
+            return me_fail(err, ME_E_MACHINE, "%s: its host key (%.*s %s) is marked as revoked in %s", where,
+                           type_len, key, fingerprint, known->path);
         if (entry.revoked) continue;
         match |= same;
         other |= !same;
     }
     if (match) return 0;
     if (other)
-        return me_fail(err, ME_E_MACHINE, "%s: the host key changed: it shows %.*s %s, which is not what %s knows; if that is right, run: ssh-keygen -R '%s'",
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: the host key changed: it shows %.*s %s, which is not what %s knows; if that is "
+                       "right, run: ssh-keygen -R '%s'",
                        where, type_len, key, fingerprint, known->path, name);
     if (machine->host_key) return check_config(machine, where, key, fingerprint, err);
     if (accept_new) return append(known, machine, key, err);
-    return me_fail(err, ME_E_MACHINE, "%s: its host key is not known: it shows %.*s %s; compare it with the machine's, then use --accept-new, or \"host_key\": \"%s\" in the config",
+    return me_fail(err, ME_E_MACHINE,
+                   "%s: its host key is not known: it shows %.*s %s; compare it with the machine's, then use "
+                   "--accept-new, or \"host_key\": \"%s\" in the config",
                    where, type_len, key, fingerprint, fingerprint);
 }

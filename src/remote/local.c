@@ -50,7 +50,8 @@ static int start(struct run *run, const char *command)
     posix_spawnattr_t attr;
     sigset_t none;
     const char *const argv[] = {"sh", "-c", command, NULL};
-    int error = pipe2(ends, O_CLOEXEC) || pipe2(ends + 2, O_CLOEXEC) || pipe2(ends + 4, O_CLOEXEC) ? errno : 0;
+    int error =
+        pipe2(ends, O_CLOEXEC) || pipe2(ends + 2, O_CLOEXEC) || pipe2(ends + 4, O_CLOEXEC) ? errno : 0;
     if (!error) {
         sigemptyset(&none);
         posix_spawnattr_init(&attr);
@@ -122,14 +123,16 @@ static bool converse(struct run *run, struct me_buffer *out, struct me_buffer *e
     return true;
 }
 
-static int local_exec(struct me_remote *remote, const char *command, const struct me_buffer *input, double timeout_s,
-                      struct me_buffer *out, struct me_buffer *errout, int *status, struct me_error *err)
+static int local_exec(struct me_remote *remote, const char *command, const struct me_buffer *input,
+                      double timeout_s, struct me_buffer *out, struct me_buffer *errout, int *status,
+                      struct me_error *err)
 {
     struct run run = {.in = -1, .out = -1, .errout = -1, .input = input};
     int64_t deadline = me_clock_mono_ns() + (int64_t)(timeout_s * (double)ME_NS_PER_S);
     int code = 0, rc = 0;
     int error = start(&run, command);
-    if (error) rc = me_fail_errno(err, ME_E_MACHINE, error, "localhost: /bin/sh");
+    if (error)
+        rc = me_fail_errno(err, ME_E_MACHINE, error, "localhost: /bin/sh");
     else {
         bool ended = converse(&run, out, errout, deadline, remote->cancel);
         if (!ended) kill(-run.pid, SIGKILL);
@@ -184,7 +187,10 @@ static const char *no_text(const struct me_remote *remote)
     return "";
 }
 
-static void local_close(struct me_remote *remote) { free(remote); }
+static void local_close(struct me_remote *remote)
+{
+    free(remote);
+}
 
 const struct me_remote_ops me_remote_local = {
     .name = "local",

@@ -50,32 +50,35 @@ struct lookup {
     struct gaicb request;
 };
 
-static int finish(struct lookup *lookup, const char *where, int status, struct addrinfo **out, struct me_error *err)
+static int finish(struct lookup *lookup, const char *where, int status, struct addrinfo **out,
+                  struct me_error *err)
 {
     if (!status) {
         *out = lookup->request.ar_result;
         return 0;
     }
-    return me_fail(err, ME_E_MACHINE, "%s: the name %s is not resolved (%s); check the address, or DNS and /etc/hosts",
-                   where, lookup->host, gai_strerror(status));
+    return me_fail(err, ME_E_MACHINE,
+                   "%s: the name %s is not resolved (%s); check the address, or DNS and /etc/hosts", where,
+                   lookup->host, gai_strerror(status));
 }
 
-static int resolve(const char *address, int port, const char *where, int64_t deadline, const atomic_bool *cancel,
-                   struct addrinfo **out, struct me_error *err)
+static int resolve(const char *address, int port, const char *where, int64_t deadline,
+                   const atomic_bool *cancel, struct addrinfo **out, struct me_error *err)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup) return me_fail(err, ME_E_RUN, "no memory");
     snprintf(lookup->host, sizeof lookup->host, "%s", address);
     snprintf(lookup->service, sizeof lookup->service, "%d", port);
-    lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
+    lookup->hints =
+        (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
     /* Numbers need no resolver, and no thread of it. */
     if (!getaddrinfo(address, lookup->service, &lookup->hints, out)) {
         free(lookup);
         return 0;
     }
     lookup->hints.ai_flags = AI_NUMERICSERV;
-    lookup->request = (struct gaicb){
-        .ar_name = lookup->host, .ar_service = lookup->service, .ar_request = &lookup->hints};
+    lookup->request =
+        (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->service, .ar_request = &lookup->hints};
     struct gaicb *list[1] = {&lookup->request};
     int status = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
     int64_t ns;
@@ -87,8 +90,8 @@ static int resolve(const char *address, int port, const char *where, int64_t dea
     }
     if (status == EAI_INPROGRESS) {
         if (gai_cancel(&lookup->request) == EAI_CANCELED) free(lookup);
-        return me_fail(err, ME_E_MACHINE, "%s: resolving the name %s %s; check DNS, or give the IP address", where,
-                       address, me_net_why(cancel));
+        return me_fail(err, ME_E_MACHINE, "%s: resolving the name %s %s; check DNS, or give the IP address",
+                       where, address, me_net_why(cancel));
     }
     int rc = finish(lookup, where, status, out, err);
     free(lookup);
@@ -105,8 +108,10 @@ static int connect_one(const struct addrinfo *address, int64_t deadline, const a
     if (connect(fd, address->ai_addr, address->ai_addrlen)) {
         error = errno;
         if (error == EINPROGRESS) {
-            if (!me_net_wait(fd, POLLOUT, deadline, cancel)) error = cancelled(cancel) ? ECANCELED : ETIMEDOUT;
-            else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size)) error = errno;
+            if (!me_net_wait(fd, POLLOUT, deadline, cancel))
+                error = cancelled(cancel) ? ECANCELED : ETIMEDOUT;
+            else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size))
+                error = errno;
         }
     }
     if (error) {
@@ -121,21 +126,27 @@ static int fail_connect(const char *where, int port, int error, struct me_error 
 {
     switch (error) {
     case ECONNREFUSED:
-        return me_fail(err, ME_E_MACHINE, "%s: connection refused: no ssh server listens on port %d; start sshd there or correct MACHINE_PORT",
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: connection refused: no ssh server listens on port %d; start sshd there or "
+                       "correct MACHINE_PORT",
                        where, port);
     case ETIMEDOUT:
-        return me_fail(err, ME_E_MACHINE, "%s: the connection timed out: the machine is off, or a firewall drops port %d", where,
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: the connection timed out: the machine is off, or a firewall drops port %d", where,
                        port);
-    case ECANCELED: return me_fail(err, ME_E_MACHINE, "%s: interrupted", where);
+    case ECANCELED:
+        return me_fail(err, ME_E_MACHINE, "%s: interrupted", where);
     case EHOSTUNREACH:
     case ENETUNREACH:
-        return me_fail_errno(err, ME_E_MACHINE, error, "%s: the machine is off, or not in a network reached from here", where);
-    default: return me_fail_errno(err, ME_E_MACHINE, error, "%s: cannot connect", where);
+        return me_fail_errno(err, ME_E_MACHINE, error,
+                             "%s: the machine is off, or not in a network reached from here", where);
+    default:
+        return me_fail_errno(err, ME_E_MACHINE, error, "%s: cannot connect", where);
     }
 }
 
-int me_net_connect(const char *address, int port, const char *where, int64_t deadline, const atomic_bool *cancel,
-                   struct me_error *err)
+int me_net_connect(const char *address, int port, const char *where, int64_t deadline,
+                   const atomic_bool *cancel, struct me_error *err)
 {
     struct addrinfo *list = NULL;
     if (resolve(address, port, where, deadline, cancel, &list, err)) return -1;

@@ -29,10 +29,14 @@ static int spawn(char *const *argv, int in, int out, int third, pid_t *pid)
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    if (in >= 0) posix_spawn_file_actions_adddup2(&actions, in, 0);
-    else posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    if (out >= 0) posix_spawn_file_actions_adddup2(&actions, out, 1);
-    else posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    if (in >= 0)
+        posix_spawn_file_actions_adddup2(&actions, in, 0);
+    else
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (out >= 0)
+        posix_spawn_file_actions_adddup2(&actions, out, 1);
+    else
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     if (third >= 0) posix_spawn_file_actions_adddup2(&actions, third, 3);
     int error = posix_spawnp(pid, argv[0], &actions, &attr, argv, environ);
@@ -57,7 +61,8 @@ static int secret_pipe(const char *passphrase)
     if (pipe2(ends, O_CLOEXEC)) return -1;
     int fd = fcntl(ends[0], F_DUPFD_CLOEXEC, 10);
     size_t len = strlen(passphrase);
-    bool ok = fd >= 0 && len < 4000 && write(ends[1], passphrase, len) == (ssize_t)len && write(ends[1], "\n", 1) == 1;
+    bool ok = fd >= 0 && len < 4000 && write(ends[1], passphrase, len) == (ssize_t)len &&
+              write(ends[1], "\n", 1) == 1;
     close(ends[0]);
     close(ends[1]);
     if (!ok && fd >= 0) close(fd);
@@ -93,8 +98,9 @@ static int run_ssh_add(const struct me_own_agent *agent, const char *key_path, c
     snprintf(script, sizeof script, "%s/askpass", agent->dir);
     snprintf(sock, sizeof sock, "SSH_AUTH_SOCK=%s", agent->socket);
     snprintf(askpass, sizeof askpass, "SSH_ASKPASS=%s", passphrase ? script : "/bin/false");
-    const char *const argv[] = {"env", sock, askpass, "SSH_ASKPASS_REQUIRE=force", "DISPLAY=none", "LC_ALL=C",
-                                "ssh-add", "-q", "--", key_path, NULL};
+    const char *const argv[] = {"env",          sock,       askpass,   "SSH_ASKPASS_REQUIRE=force",
+                                "DISPLAY=none", "LC_ALL=C", "ssh-add", "-q",
+                                "--",           key_path,   NULL};
     if (passphrase && (!write_script(script) || (secret = secret_pipe(passphrase)) < 0))
         return me_fail_errno(err, ME_E_RUN, errno, "%s: cannot hand the passphrase to ssh-add", key_path);
     if (pipe2(ends, O_CLOEXEC)) {
@@ -104,13 +110,18 @@ static int run_ssh_add(const struct me_own_agent *agent, const char *key_path, c
     int error = spawn((char *const *)argv, -1, ends[1], secret, &pid);
     close(ends[1]);
     if (secret >= 0) close(secret);
-    if (error) me_fail_errno(err, ME_E_RUN, error, "cannot start ssh-add (package openssh-client)");
+    if (error)
+        me_fail_errno(err, ME_E_RUN, error, "cannot start ssh-add (package openssh-client)");
     else {
         read_all(ends[0], text, sizeof text);
         int status = exit_status(pid);
-        if (!status) rc = 0;
-        else if (passphrase && status == 1) rc = 1; /* all that ssh-add says of it */
-        else me_fail(err, ME_E_MACHINE, "%s: cannot load the key: %s", key_path, text[0] ? text : "ssh-add failed");
+        if (!status)
+            rc = 0;
+        else if (passphrase && status == 1)
+            rc = 1; /* all that ssh-add says of it */
+        else
+            me_fail(err, ME_E_MACHINE, "%s: cannot load the key: %s", key_path,
+                    text[0] ? text : "ssh-add failed");
     }
     close(ends[0]);
     if (passphrase) unlink(script);
@@ -132,10 +143,12 @@ static bool wait_for_socket(const char *path)
     return false;
 }
 
-int me_own_agent_start(struct me_own_agent *agent, const char *key_path, const char *passphrase, struct me_error *err)
+int me_own_agent_start(struct me_own_agent *agent, const char *key_path, const char *passphrase,
+                       struct me_error *err)
 {
     /* The shell holds the agent's life to our pipe: it ends even if we are killed. */
-    static const char script[] = "ssh-agent -D -a \"$1\" </dev/null >/dev/null 2>&1 & cat >/dev/null; kill $!; wait";
+    static const char script[] =
+        "ssh-agent -D -a \"$1\" </dev/null >/dev/null 2>&1 & cat >/dev/null; kill $!; wait";
     struct me_own_agent own = {.hold = -1};
     const char *tmp = getenv("XDG_RUNTIME_DIR");
     int ends[2];
@@ -152,12 +165,16 @@ int me_own_agent_start(struct me_own_agent *agent, const char *key_path, const c
     close(ends[0]);
     own.hold = ends[1];
     int rc;
-    if (error) rc = me_fail_errno(err, ME_E_RUN, error, "/bin/sh"), own.pid = 0;
+    if (error)
+        rc = me_fail_errno(err, ME_E_RUN, error, "/bin/sh"), own.pid = 0;
     else if (!wait_for_socket(own.socket))
         rc = me_fail(err, ME_E_RUN, "cannot start ssh-agent (package openssh-client)");
-    else rc = run_ssh_add(&own, key_path, passphrase, err);
-    if (rc) me_own_agent_stop(&own);
-    else *agent = own;
+    else
+        rc = run_ssh_add(&own, key_path, passphrase, err);
+    if (rc)
+        me_own_agent_stop(&own);
+    else
+        *agent = own;
     return rc;
 }
 

@@ -10,29 +10,37 @@
 
 #define STALL_NS (30 * ME_NS_PER_S) /* no byte taken for so long: given up */
 
-static int64_t patience(void) { return me_clock_mono_ns() + STALL_NS; }
+static int64_t patience(void)
+{
+    return me_clock_mono_ns() + STALL_NS;
+}
 
 static LIBSSH2_SFTP *open_sftp(struct me_remote *remote, struct me_error *err)
 {
     LIBSSH2_SFTP *sftp;
     int64_t deadline = patience();
     while (!(sftp = libssh2_sftp_init(remote->session)))
-        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN || me_ssh_wait(remote, deadline)) {
-            me_fail(err, ME_E_MACHINE, "%s: no SFTP there (%s); enable it in sshd_config: Subsystem sftp internal-sftp",
+        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN ||
+            me_ssh_wait(remote, deadline)) {
+            me_fail(err, ME_E_MACHINE,
+                    "%s: no SFTP there (%s); enable it in sshd_config: Subsystem sftp internal-sftp",
                     remote->where, me_ssh_reason(remote));
             break;
         }
     return sftp;
 }
 
-static LIBSSH2_SFTP_HANDLE *open_file(struct me_remote *remote, LIBSSH2_SFTP *sftp, const char *path, int mode)
+static LIBSSH2_SFTP_HANDLE *open_file(struct me_remote *remote, LIBSSH2_SFTP *sftp, const char *path,
+                                      int mode)
 {
     LIBSSH2_SFTP_HANDLE *file;
     int64_t deadline = patience();
     while (!(file = libssh2_sftp_open_ex(sftp, path, (unsigned)strlen(path),
                                          LIBSSH2_FXF_WRITE | LIBSSH2_FXF_CREAT | LIBSSH2_FXF_TRUNC, mode,
                                          LIBSSH2_SFTP_OPENFILE)))
-        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN || me_ssh_wait(remote, deadline)) break;
+        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN ||
+            me_ssh_wait(remote, deadline))
+            break;
     return file;
 }
 
@@ -66,14 +74,15 @@ static int close_file(struct me_remote *remote, LIBSSH2_SFTP_HANDLE *file)
 {
     int rc;
     int64_t deadline = patience();
-    while ((rc = libssh2_sftp_close_handle(file)) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait(remote, deadline)) continue;
+    while ((rc = libssh2_sftp_close_handle(file)) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait(remote, deadline))
+        continue;
     return rc;
 }
 
 /* SFTP says no more than "failure" for a full disk. The machine's own dd knows the reason. Removes
  * what was written. */
-static int explain(struct me_remote *remote, const struct me_remote_ops *ops, const char *tmp, const char *target,
-                   struct me_error *err)
+static int explain(struct me_remote *remote, const struct me_remote_ops *ops, const char *tmp,
+                   const char *target, struct me_error *err)
 {
     struct me_buffer script = ME_BUFFER_INIT, out = ME_BUFFER_INIT;
     char reason[200];
@@ -81,24 +90,29 @@ static int explain(struct me_remote *remote, const struct me_remote_ops *ops, co
     snprintf(reason, sizeof reason, "%s", me_ssh_reason(remote));
     me_buffer_puts(&script, "LC_ALL=C; export LC_ALL; t=");
     me_buffer_shell_quoted(&script, tmp);
-    me_buffer_puts(&script, "\ndd if=/dev/zero of=\"$t\" bs=65536 count=16 oflag=append conv=notrunc 2>&1\nrm -f \"$t\"\n");
+    me_buffer_puts(
+        &script,
+        "\ndd if=/dev/zero of=\"$t\" bs=65536 count=16 oflag=append conv=notrunc 2>&1\nrm -f \"$t\"\n");
     int rc = ops->exec(remote, "sh -s", &script, 30, &out, NULL, &status, NULL);
     if (!rc && out.data && strstr(out.data, "No space left"))
-        me_fail(err, ME_E_MACHINE, "%s: disk full there while writing %s; make room, or have HOME elsewhere", remote->where, target);
+        me_fail(err, ME_E_MACHINE, "%s: disk full there while writing %s; make room, or have HOME elsewhere",
+                remote->where, target);
     else if (!rc && out.data && strcasestr(out.data, "quota"))
-        me_fail(err, ME_E_MACHINE, "%s: disk quota exceeded there while writing %s; make room", remote->where, target);
+        me_fail(err, ME_E_MACHINE, "%s: disk quota exceeded there while writing %s; make room", remote->where,
+                target);
     else if (!rc && out.data && strstr(out.data, "Read-only"))
         me_fail(err, ME_E_MACHINE, "%s: read-only file system there: %s", remote->where, target);
     else if (!rc && out.data && strstr(out.data, "Permission denied"))
         me_fail(err, ME_E_MACHINE, "%s: permission denied there: %s", remote->where, target);
-    else me_fail(err, ME_E_MACHINE, "%s: cannot write %s there: %s", remote->where, target, reason);
+    else
+        me_fail(err, ME_E_MACHINE, "%s: cannot write %s there: %s", remote->where, target, reason);
     me_buffer_release(&script);
     me_buffer_release(&out);
     return -1;
 }
 
-static int put_in_place(struct me_remote *remote, const struct me_remote_ops *ops, const char *tmp, const char *target,
-                        int mode, struct me_error *err)
+static int put_in_place(struct me_remote *remote, const struct me_remote_ops *ops, const char *tmp,
+                        const char *target, int mode, struct me_error *err)
 {
     struct me_buffer script = ME_BUFFER_INIT, errout = ME_BUFFER_INIT;
     int status = 255;
@@ -131,13 +145,17 @@ int me_sftp_put(struct me_remote *remote, const struct me_remote_ops *ops, const
     file = open_file(remote, sftp, tmp, 0600);
     int copied = file ? copy(remote, file, fd) : 1;
     int closed = file ? close_file(remote, file) : 0;
-    if (copied < 0) me_fail(err, ME_E_RUN, "%s: cannot be read", local_path);
-    else if (copied || closed) explain(remote, ops, tmp, remote_path, err);
-    else rc = put_in_place(remote, ops, tmp, remote_path, mode, err);
+    if (copied < 0)
+        me_fail(err, ME_E_RUN, "%s: cannot be read", local_path);
+    else if (copied || closed)
+        explain(remote, ops, tmp, remote_path, err);
+    else
+        rc = put_in_place(remote, ops, tmp, remote_path, mode, err);
 out:
     if (sftp) {
         int64_t deadline = me_clock_mono_ns() + ME_NS_PER_S;
-        while (libssh2_sftp_shutdown(sftp) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait(remote, deadline)) continue;
+        while (libssh2_sftp_shutdown(sftp) == LIBSSH2_ERROR_EAGAIN && !me_ssh_wait(remote, deadline))
+            continue;
     }
     close(fd);
     return rc;

@@ -66,15 +66,20 @@ static int handshake(struct me_remote *remote, const struct me_known *known, con
     me_known_preferences(known, machine->host_key, preferences, sizeof preferences);
     libssh2_session_method_pref(remote->session, LIBSSH2_METHOD_HOSTKEY, preferences);
     while ((rc = libssh2_session_handshake(remote->session, remote->fd)) == LIBSSH2_ERROR_EAGAIN &&
-           !me_ssh_wait(remote, deadline)) continue;
+           !me_ssh_wait(remote, deadline))
+        continue;
     if (!rc) return 0;
     if (rc == LIBSSH2_ERROR_EAGAIN)
-        return me_fail(err, ME_E_MACHINE, "%s: the ssh handshake %s: port %d answers, but not as an ssh server", remote->where,
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: the ssh handshake %s: port %d answers, but not as an ssh server", remote->where,
                        me_net_why(remote->cancel), machine->port);
     if (rc == LIBSSH2_ERROR_KEX_FAILURE)
-        return me_fail(err, ME_E_MACHINE, "%s: no common ssh methods: the server needs an ed25519 or ECDSA host key (run there: ssh-keygen -A)",
+        return me_fail(err, ME_E_MACHINE,
+                       "%s: no common ssh methods: the server needs an ed25519 or ECDSA host key (run there: "
+                       "ssh-keygen -A)",
                        remote->where);
-    return me_fail(err, ME_E_MACHINE, "%s: the ssh handshake failed: %s", remote->where, me_ssh_reason(remote));
+    return me_fail(err, ME_E_MACHINE, "%s: the ssh handshake failed: %s", remote->where,
+                   me_ssh_reason(remote));
 }
 
 static int take_host_key(struct me_remote *remote, char *fingerprint, size_t size, struct me_error *err)
@@ -113,14 +118,20 @@ static void ssh_close(struct me_remote *remote)
     if (remote->session) {
         /* Polite, but only if it goes out at once. */
         libssh2_session_disconnect(remote->session, "done");
-        libssh2_session_free(remote->session);
+        /* From here on nothing can block, so that the session really is freed, and wiped. */
+        shutdown(remote->fd, SHUT_RDWR);
+        for (int i = 0; i < 10 && libssh2_session_free(remote->session) == LIBSSH2_ERROR_EAGAIN; i++)
+            continue;
     }
     if (remote->fd >= 0) close(remote->fd);
     free(remote);
 }
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT; /* libssh2_init is not safe from two threads */
-static void start_library(void) { libssh2_init(0); }
+static void start_library(void)
+{
+    libssh2_init(0);
+}
 
 static int ssh_connect(struct me_remote **out, const struct me_machine *machine,
                        const struct me_remote_options *options, struct me_error *err)
@@ -135,22 +146,28 @@ static int ssh_connect(struct me_remote **out, const struct me_machine *machine,
     remote->fd = -1;
     remote->cancel = options->cancel;
     if (strcmp(machine->name, machine->address))
-        snprintf(remote->where, sizeof remote->where, "%s (%s@%s:%d)", machine->name, machine->user, machine->address,
+        snprintf(remote->where, sizeof remote->where, "%s (%s@%s:%d)", machine->name, machine->user,
+                 machine->address, machine->port);
+    else
+        snprintf(remote->where, sizeof remote->where, "%s@%s:%d", machine->user, machine->address,
                  machine->port);
-    else snprintf(remote->where, sizeof remote->where, "%s@%s:%d", machine->user, machine->address, machine->port);
     if (me_known_load(&known, options->known_hosts, machine->address, machine->port, err)) goto out;
-    remote->fd = me_net_connect(machine->address, machine->port, remote->where, deadline, options->cancel, err);
+    remote->fd =
+        me_net_connect(machine->address, machine->port, remote->where, deadline, options->cancel, err);
     if (remote->fd < 0) goto out;
     take_local_address(remote);
     if (handshake(remote, &known, machine, deadline, err)) goto out;
     if (take_host_key(remote, fingerprint, sizeof fingerprint, err)) goto out;
-    if (me_known_check(&known, machine, remote->where, remote->host_key, fingerprint, options->accept_new, err))
+    if (me_known_check(&known, machine, remote->where, remote->host_key, fingerprint, options->accept_new,
+                       err))
         goto out;
     rc = me_ssh_login(remote, machine, options, deadline, err);
 out:
     me_known_release(&known);
-    if (rc) ssh_close(remote);
-    else *out = remote;
+    if (rc)
+        ssh_close(remote);
+    else
+        *out = remote;
     return rc;
 }
 
@@ -174,7 +191,8 @@ static int open_channel(struct run *run, const char *command, int64_t deadline, 
     struct me_remote *remote = run->remote;
     int rc;
     while (!(run->channel = libssh2_channel_open_session(remote->session))) {
-        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN || me_ssh_wait(remote, deadline))
+        if (libssh2_session_last_errno(remote->session) != LIBSSH2_ERROR_EAGAIN ||
+            me_ssh_wait(remote, deadline))
             return lost(remote, "cannot open a session", err);
     }
     while ((rc = libssh2_channel_exec(run->channel, command)) == LIBSSH2_ERROR_EAGAIN)
@@ -224,7 +242,9 @@ static int converse(struct run *run, int64_t deadline, struct me_error *err)
         if (out < 0 || errout < 0 || in < 0) return lost(remote, "the connection broke", err);
         if (out + errout + in > 0) continue;
         if (libssh2_channel_eof(run->channel)) return 0;
-        if (me_ssh_wait(remote, deadline)) return me_fail(err, ME_E_MACHINE, "%s: a command there %s", remote->where, me_net_why(remote->cancel));
+        if (me_ssh_wait(remote, deadline))
+            return me_fail(err, ME_E_MACHINE, "%s: a command there %s", remote->where,
+                           me_net_why(remote->cancel));
     }
 }
 
@@ -255,8 +275,9 @@ static void free_channel(struct run *run)
         if (me_ssh_wait(run->remote, deadline)) break;
 }
 
-static int ssh_exec(struct me_remote *remote, const char *command, const struct me_buffer *input, double timeout_s,
-                    struct me_buffer *out, struct me_buffer *errout, int *status, struct me_error *err)
+static int ssh_exec(struct me_remote *remote, const char *command, const struct me_buffer *input,
+                    double timeout_s, struct me_buffer *out, struct me_buffer *errout, int *status,
+                    struct me_error *err)
 {
     int64_t deadline = me_clock_mono_ns() + (int64_t)(timeout_s * (double)ME_NS_PER_S);
     struct run run = {.remote = remote, .input = input, .out = out, .errout = errout};
@@ -276,8 +297,14 @@ static int ssh_put(struct me_remote *remote, const char *local_path, const char 
     return me_sftp_put(remote, &me_remote_ssh, local_path, remote_path, mode, err);
 }
 
-static const char *ssh_host_key(const struct me_remote *remote) { return remote->host_key; }
-static const char *ssh_local_address(const struct me_remote *remote) { return remote->local_address; }
+static const char *ssh_host_key(const struct me_remote *remote)
+{
+    return remote->host_key;
+}
+static const char *ssh_local_address(const struct me_remote *remote)
+{
+    return remote->local_address;
+}
 
 const struct me_remote_ops me_remote_ssh = {
     .name = "ssh",

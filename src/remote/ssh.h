@@ -12,17 +12,17 @@ struct me_remote {
     int fd;
     LIBSSH2_SESSION *session;
     const atomic_bool *cancel;
-    char where[256];        /* "node7 (user@192.0.2.7:22)", for messages */
+    char where[256]; /* "node7 (user@192.0.2.7:22)", for messages */
     char address[128];
-    char host_key[1024];    /* "ssh-ed25519 AAAA..." */
+    char host_key[1024]; /* "ssh-ed25519 AAAA..." */
     char local_address[64];
-    char *password;         /* only during the login */
-    int answers;            /* prompts answered with it */
+    char *password; /* only during the login */
+    int answers;    /* prompts answered with it */
 };
 
 /* net.c: resolves and connects, within the deadline. Returns the descriptor (non-blocking) or -1. */
-int me_net_connect(const char *address, int port, const char *where, int64_t deadline, const atomic_bool *cancel,
-                   struct me_error *err);
+int me_net_connect(const char *address, int port, const char *where, int64_t deadline,
+                   const atomic_bool *cancel, struct me_error *err);
 /* poll() in slices, so that a cancel is seen. 1: ready, 0: deadline or cancel (see me_net_why). */
 int me_net_wait(int fd, short events, int64_t deadline, const atomic_bool *cancel);
 /* "timed out" or "interrupted". */
@@ -35,11 +35,12 @@ const char *me_ssh_reason(struct me_remote *remote);
 
 /* knownhosts.c: the user's known_hosts, and ours to append to. */
 struct me_known {
-    char *path;             /* the file that --accept-new appends to */
-    char **lines;           /* of all files read, only those that name the host */
+    char *path;   /* the file that --accept-new appends to */
+    char **lines; /* of all files read, only those that name the host */
     size_t count;
 };
-int me_known_load(struct me_known *known, const char *path, const char *address, int port, struct me_error *err);
+int me_known_load(struct me_known *known, const char *path, const char *address, int port,
+                  struct me_error *err);
 void me_known_release(struct me_known *known);
 /* The host key algorithms to ask for: those already known first, then the rest. */
 void me_known_preferences(const struct me_known *known, const char *host_key, char *list, size_t size);
@@ -53,7 +54,7 @@ int me_ssh_login(struct me_remote *remote, const struct me_machine *machine,
 
 /* agent.c: a client of ssh-agent, and an agent of our own for keys that libssh2 cannot use. */
 struct me_identity {
-    unsigned char *blob;    /* public key as on the wire */
+    unsigned char *blob; /* public key as on the wire */
     size_t len;
 };
 /* The identities an agent holds; count 0 if it has none. -1: no agent answers at the socket. */
@@ -63,9 +64,9 @@ void me_agent_list_free(struct me_identity *identities, size_t count);
 int me_agent_sign(const char *socket_path, const struct me_identity *identity, const unsigned char *data,
                   size_t data_len, unsigned char **signature, size_t *len);
 struct me_own_agent {
-    char dir[128];          /* private, with the socket; "" when none */
+    char dir[128]; /* private, with the socket; "" when none */
     char socket[160];
-    int hold;               /* the agent ends when this pipe closes, however we die */
+    int hold; /* the agent ends when this pipe closes, however we die */
     int pid;
 };
 /* Starts an agent that holds the one key. 1: wrong passphrase. */
@@ -75,10 +76,10 @@ void me_own_agent_stop(struct me_own_agent *agent);
 
 /* key.c: what can be told of a private key file without its passphrase. */
 struct me_key {
-    struct me_identity identity;  /* blob NULL if not known */
-    char type[64];                /* "ssh-ed25519", "" if not known */
+    struct me_identity identity; /* blob NULL if not known */
+    char type[64];               /* "ssh-ed25519", "" if not known */
     bool encrypted;
-    bool openssh;                 /* in OpenSSH's own format */
+    bool openssh; /* in OpenSSH's own format */
 };
 int me_key_read(struct me_key *key, const char *path, struct me_error *err);
 void me_key_release(struct me_key *key);

@@ -14,8 +14,10 @@ void me_base64_encode(const void *bytes, size_t len, bool pad, char *text, size_
         if (i + 2 < len) word |= in[i + 2];
         size_t chars = len - i >= 3 ? 4 : len - i + 1;
         for (size_t c = 0; c < 4; c++) {
-            if (c < chars) text[at++] = alphabet[(word >> (18 - 6 * c)) & 63];
-            else if (pad) text[at++] = '=';
+            if (c < chars)
+                text[at++] = alphabet[(word >> (18 - 6 * c)) & 63];
+            else if (pad)
+                text[at++] = '=';
         }
     }
     text[at] = '\0';
@@ -58,8 +60,8 @@ const unsigned char *me_wire_string(const unsigned char **at, const unsigned cha
 
 void me_wire_put(struct me_buffer *out, const void *bytes, size_t len)
 {
-    unsigned char head[4] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16), (unsigned char)(len >> 8),
-                             (unsigned char)len};
+    unsigned char head[4] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16),
+                             (unsigned char)(len >> 8), (unsigned char)len};
     me_buffer_append(out, head, 4);
     me_buffer_append(out, bytes, len);
 }

@@ -81,7 +81,7 @@ static void print_cell(FILE *out, const char *head, const char *cell, size_t wid
 void me_sheet_print(struct me_sheet *sheet, FILE *out, int indent)
 {
     size_t widths[ME_SHEET_COLUMNS] = {0};
-    if (!sheet->cells || sheet->text.failed) return;
+    if (!sheet->cells || !sheet->columns || sheet->text.failed) return;
     size_t owed = (size_t)indent;
     bool headed = measure(sheet, widths);
     size_t gap = choose_gap(widths, sheet->columns, indent);
@@ -119,7 +119,6 @@ void me_wrap(FILE *out, int indent, const char *format, ...)
         size_t width = me_utf8_width(word);
         if (at && at + 1 + width > ME_WRITER_WIDTH) {
             fputc('\n', out);
-            at = 0;
             blanks(out, (size_t)indent + 2);
             at = (size_t)indent + 2;
         } else if (at) {

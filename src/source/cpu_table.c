@@ -76,7 +76,7 @@ static void turn_old_mobile(char *key, size_t size)
 
 bool me_cpu_find(const char *model, struct me_cpu_row *row)
 {
-    char name[128], wanted[128], key[128];
+    char name[128] = "", wanted[128], key[128];
     me_cpu_plain_name(model, name, sizeof name);
     make_key(name, wanted, sizeof wanted);
     turn_old_mobile(wanted, sizeof wanted);

@@ -87,7 +87,7 @@ int me_meter_open(struct me_meter *meter, const char *root, const char *only, st
     if (only && !only[strspn(only, ", ")]) only = NULL;
     if (only && me_sources_check(only, err)) return -1;
     if (me_root_open(&opened.root, root ? root : "/", err)) return -1;
-    opened.sources = calloc(table_size(), sizeof *opened.sources);
+    opened.sources = calloc(table_size() + 1, sizeof *opened.sources);
     if (!opened.sources) {
         me_fail(err, ME_E_RUN, "sources: no memory");
         goto out;
@@ -113,7 +113,7 @@ void me_meter_read(struct me_meter *meter, struct me_reading *readings)
 void me_meter_close(struct me_meter *meter)
 {
     if (!meter) return;
-    for (size_t i = 0; i < meter->source_count; i++)
+    for (size_t i = 0; meter->sources && i < meter->source_count; i++)
         if (meter->sources[i].found) meter->sources[i].ops->close(&meter->sources[i]);
     free(meter->sources);
     free(meter->channels);

@@ -115,7 +115,7 @@ static bool any_zero(const struct me_source *source, const struct me_zone *zones
     const struct state *state = source->state;
     bool any = false;
     for (size_t i = 0; i < state->count; i++) {
-        uint64_t count;
+        uint64_t count = 1;
         bool counts = !source->channels[i].why_not[0] && zones[i].scope != ME_SCOPE_CORE;
         zero[i] = counts && !read_count(state->zones[i].fd, &count) && !count;
         any |= zero[i];

@@ -42,7 +42,8 @@ def ground(tmp_path_factory):
         HostSpec("oldmpi", users=users(), files={"/usr/bin/mpirun": MPI_4_0}),
         HostSpec("rsa", users=users(), host_key_types=("rsa",)),
     ]
-    with Cluster(tmp_path_factory.mktemp("ground") / "c", hosts, rig="/bin/true") as cluster:
+    head = HostSpec("head", sshd=False, users=[User("root"), User("alice")])
+    with Cluster(tmp_path_factory.mktemp("ground") / "c", hosts, head, rig="/bin/true") as cluster:
         cluster["cachefull"].sh("mkdir /root/.cache && mount -t tmpfs -o size=64k none /root/.cache", check=True)
         cluster["keyfull"].sh("cd /root && mv .ssh kept && mkdir -m 700 .ssh && mount -t tmpfs -o size=4k,mode=0700 none "
                               ".ssh && cp kept/authorized_keys .ssh", check=True)
@@ -574,6 +575,49 @@ def test_run_does_all_and_returns_the_worst(ground_as_new):
     assert bad.rc == 1 and Path(ground.work, "exp2/exp2.h5").exists(), bad
     dead = me(ground, "run", config, "exp3", "--", "no-such-solver", env=env)
     assert dead.rc == 3 and not Path(ground.work, "exp3").exists(), dead
+
+
+@pytest.mark.parametrize("to_group", [False, True])
+def test_run_interrupted_keeps_what_was_measured(ground_as_new, to_group):
+    """A signal to me alone, or Ctrl-C: to all of its process group."""
+    ground = ground_as_new
+    config = ground.write_config([ground["n1"].machine(1), ground["n3"].machine(2)])
+    child = ground.head.popen(["me", "run", config, "exp1", "--", "sleep", "97.5"])
+    running = [lambda host=ground[name]: "sleep 97.5" in host.processes().values() for name in ("n1", "n3")]
+    assert all(me_test.wait_until(test, 20) for test in running)
+    ground.head.signal(child, signal.SIGINT, group=to_group)
+    out, err = child.communicate(timeout=30)
+    assert child.returncode == 1 and "interrupted" in out, (out, err)
+    assert Path(ground.work, "exp1/exp1.h5").exists()
+    for host in (ground.head, ground["n1"], ground["n3"]):
+        assert me_test.wait_until(lambda host=host: not [line for line in host.processes().values() if re.search(
+            "sleep 97|orted|mpirun|me_bench|ssh -F", line)]), host.processes()
+
+
+def test_the_head_measures_too(ground_as_new):
+    ground = ground_as_new
+    result = hosts(ground, [ground["n1"].machine(1)], top={"run_local": True})
+    rows = [re.split(r"  +", line) for line in result.out.splitlines() if re.match(r"\d", line)]
+    assert result.rc == 0 and [row[:2] for row in rows] == [["0", "localhost"], ["1", ground["n1"].ip]], result
+    assert rows[0][4:6] == ["present", "sleep ok"]
+    config = ground.write_config([], run_local=True)
+    result = me(ground, "hosts", config, "--", "no-such-solver")
+    assert result.rc == 3 and "this machine: no-such-solver is not there" in result.err, result
+
+
+def test_as_an_ordinary_user(ground_as_new):
+    ground = ground_as_new
+    home = ground.head.path("/home/alice")
+    config = home / "c.json"
+    config.write_text(json.dumps({"machines": [ground["n1"].machine(1, user="john.doe")]}))
+    config.chmod(0o600)
+    os.chown(config, 2001, 2001)
+    (home / ".ssh/known_hosts").write_text(ground["n1"].known_hosts())
+    result = ground.head.sh(
+        "me hosts c.json --framework sleep && . gen.hosts.d/env && unset OMPI_ALLOW_RUN_AS_ROOT && "
+        "mpirun -hostfile gen.hosts sh -c 'echo id=$ME_MACHINE_ID' && ! grep ROOT gen.hosts.d/env && "
+        "me clean c.json && ls", user="alice", cwd="/home/alice")
+    assert result.rc == 0 and "id=1" in result.out and result.out.endswith("\nc.json\n"), result
 
 
 @pytest.mark.parametrize("line,said", [

@@ -65,12 +65,15 @@ static void examples(void **state)
 
 static const char odd[] =
     "{\"machines\": ["
-    "{\"machine_id\": 7, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2222, \"MACHINE_USER\": \"john.doe\","
+    "{\"machine_id\": 7, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2222, \"MACHINE_USER\": "
+    "\"john.doe\","
     " \"MACHINE_PASSWORD\": \"top-secret-7\", \"name\": \"seven\", \"country\": \"DE\", \"pue\": 1.2},"
-    "{\"machine_id\": 8, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2223, \"MACHINE_USER\": \"a\"},"
+    "{\"machine_id\": 8, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2223, \"MACHINE_USER\": "
+    "\"a\"},"
     "{\"machine_id\": 9, \"MACHINE_IP_ADDRESS\": \"2001:db8::9\", \"MACHINE_USER\": \"b\","
     " \"MACHINE_PASSWORD_ENV\": \"PW_9\"},"
-    "{\"machine_id\": 1234, \"MACHINE_IP_ADDRESS\": \"n.x.org\", \"MACHINE_USER\": \"c\", \"MACHINE_PASSWORD_ENV\": \"PW_9\"}"
+    "{\"machine_id\": 1234, \"MACHINE_IP_ADDRESS\": \"n.x.org\", \"MACHINE_USER\": \"c\", "
+    "\"MACHINE_PASSWORD_ENV\": \"PW_9\"}"
     "], \"run_local\": true, \"experiment\": {\"repeats\": 4, \"command\": [\"./solve\", \"a b\"]}}";
 
 struct fixture {
@@ -150,7 +153,8 @@ static void agent_quotes_and_hides_its_path(void **state)
     fclose(file);
     assert_int_equal(chmod(path, 0700), 0);
     snprintf(command, sizeof command,
-             "PATH=%s:$PATH sh %s/agent me-0007 ' echo' \"'one  \\$x'\" -mca plm_rsh_agent '\"%s/agent\"' '$ME_MACHINE_ID;' "
+             "PATH=%s:$PATH sh %s/agent me-0007 ' echo' \"'one  \\$x'\" -mca plm_rsh_agent '\"%s/agent\"' "
+             "'$ME_MACHINE_ID;' "
              "'echo \"$PATH\"'",
              dir, dir, dir);
     FILE *pipe = popen(command, "r");

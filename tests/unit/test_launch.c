@@ -15,8 +15,9 @@
 static void argv_is_as_written(void **state)
 {
     (void)state;
-    static const char *const expected[] = {"mpirun", "-hostfile", "gen.hosts", "me_bench", "exp 1",
-                                           "--repeats=3", "--", "sh", "-c", "x  y", NULL};
+    static const char *const expected[] = {"mpirun", "-hostfile",   "gen.hosts", "me_bench",
+                                           "exp 1",  "--repeats=3", "--",        "sh",
+                                           "-c",     "x  y",        NULL};
     char words[][16] = {"exp 1", "--repeats=3", "--", "sh", "-c", "x  y"};
     char *args[] = {words[0], words[1], words[2], words[3], words[4], words[5], NULL}, **argv = NULL;
     struct me_error err = {0};
@@ -74,10 +75,12 @@ static void environment_is_ours_less_secrets_plus_lines(void **state)
 {
     (void)state;
     char a[] = "A=1", secret[] = "SECRET=x", longer[] = "SECRET_2=y", b[] = "B=2";
-    char *environment[] = {a, secret, longer, b, NULL}, strip_name[] = "SECRET", *strip[] = {strip_name, NULL};
+    char *environment[] = {a, secret, longer, b, NULL}, strip_name[] = "SECRET",
+         *strip[] = {strip_name, NULL};
     char **out = NULL;
     struct me_error err = {0};
-    assert_int_equal(me_environment_build("# c\nexport B='3'\nexport C='4'\n", "env", environment, strip, &out, &err), 0);
+    assert_int_equal(
+        me_environment_build("# c\nexport B='3'\nexport C='4'\n", "env", environment, strip, &out, &err), 0);
     static const char *const expected[] = {"A=1", "SECRET_2=y", "B=3", "C=4"};
     for (size_t i = 0; i < 4; i++) assert_string_equal(out[i], expected[i]);
     assert_null(out[4]);
@@ -100,7 +103,8 @@ static void run_gives_environment_and_status(void **state)
 {
     (void)state;
     char env[] = "/tmp/me-test-launch-XXXXXX", sh[] = "sh", c[] = "-c";
-    char script[] = "test \"$ME_TEST_GIVEN\" = \"it's\" && test -z \"$ME_TEST_SECRET\" && ! read x && exit 7; exit 9";
+    char script[] =
+        "test \"$ME_TEST_GIVEN\" = \"it's\" && test -z \"$ME_TEST_SECRET\" && ! read x && exit 7; exit 9";
     char *argv[] = {sh, c, script, NULL}, name[] = "ME_TEST_SECRET", *strip[] = {name, NULL};
     struct me_error err = {0};
     int status = -1;

@@ -17,7 +17,11 @@ static void base64(void **state)
     (void)state;
     static const struct {
         const char *plain, *text, *padded;
-    } table[] = {{"", "", ""}, {"f", "Zg", "Zg=="}, {"fo", "Zm8", "Zm8="}, {"foo", "Zm9v", "Zm9v"}, {"foob", "Zm9vYg", "Zm9vYg=="}};
+    } table[] = {{"", "", ""},
+                 {"f", "Zg", "Zg=="},
+                 {"fo", "Zm8", "Zm8="},
+                 {"foo", "Zm9v", "Zm9v"},
+                 {"foob", "Zm9vYg", "Zm9vYg=="}};
     char text[32];
     unsigned char bytes[32];
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -100,13 +104,16 @@ static void preferences_put_the_known_type_first(void **state)
     char rsa_line[] = "h ssh-rsa KEY", revoked[] = "@revoked h ssh-rsa KEY", *lines[] = {rsa_line}, list[256];
     struct me_known known = {.lines = lines, .count = 1};
     me_known_preferences(&known, "ecdsa-sha2-nistp256 KEY", list, sizeof list);
-    assert_string_equal(list, "ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521");
+    assert_string_equal(list,
+                        "ssh-rsa,ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521");
     lines[0] = revoked;
     me_known_preferences(&known, NULL, list, sizeof list);
-    assert_string_equal(list, "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-rsa");
+    assert_string_equal(list,
+                        "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-rsa");
     known.count = 0;
     me_known_preferences(&known, "ecdsa-sha2-nistp256 KEY", list, sizeof list);
-    assert_string_equal(list, "ecdsa-sha2-nistp256,ssh-ed25519,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-rsa");
+    assert_string_equal(list,
+                        "ecdsa-sha2-nistp256,ssh-ed25519,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,ssh-rsa");
 }
 
 static void local_exec_and_put(void **state)
@@ -120,11 +127,13 @@ static void local_exec_and_put(void **state)
     int status = -1;
     assert_int_equal(ops->connect(&remote, NULL, &options, &err), 0);
     for (int i = 0; i < 50000; i++) me_buffer_puts(&in, "0123456789"); /* more than any pipe holds */
-    assert_int_equal(ops->exec(remote, "cat; echo oops >&2; exit 5", &in, 20, &out, &errout, &status, &err), 0);
+    assert_int_equal(ops->exec(remote, "cat; echo oops >&2; exit 5", &in, 20, &out, &errout, &status, &err),
+                     0);
     assert_int_equal(status, 5);
     assert_int_equal(out.len, in.len);
     assert_string_equal(errout.data, "oops\n");
-    assert_int_equal(ops->exec(remote, "exec 0<&-; sleep 0.1; exit 3", &in, 20, NULL, NULL, &status, &err), 0);
+    assert_int_equal(ops->exec(remote, "exec 0<&-; sleep 0.1; exit 3", &in, 20, NULL, NULL, &status, &err),
+                     0);
     assert_int_equal(status, 3); /* it read nothing, and we live */
     int64_t begin = me_clock_mono_ns();
     assert_int_equal(ops->exec(remote, "sleep 30", NULL, 0.1, NULL, NULL, &status, &err), -1);
