@@ -14,12 +14,14 @@ struct me_buffer {
     bool failed;
 };
 
-#define ME_BUFFER_INIT {0}
+#define ME_BUFFER_INIT                                                                                       \
+    {                                                                                                        \
+        0                                                                                                    \
+    }
 
 void me_buffer_append(struct me_buffer *buf, const void *bytes, size_t len);
 void me_buffer_puts(struct me_buffer *buf, const char *text);
-void me_buffer_printf(struct me_buffer *buf, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void me_buffer_printf(struct me_buffer *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Appends `text` quoted for a POSIX shell, always within single quotes. */
 void me_buffer_shell_quoted(struct me_buffer *buf, const char *text);
 /* Forgets the content, keeps the memory and clears `failed`. */

@@ -5,14 +5,14 @@
 #include "me/plan.h"
 
 enum me_basis { ME_BASIS_LIFE_CYCLE, ME_BASIS_DIRECT, ME_BASIS_GIVEN };
-const char *me_basis_name(enum me_basis basis);  /* "life-cycle", "direct", "as given" */
+const char *me_basis_name(enum me_basis basis); /* "life-cycle", "direct", "as given" */
 
 struct me_grid {
     double g_per_kwh;
-    int year;                 /* 0: not known (given by the user) */
+    int year; /* 0: not known (given by the user) */
     enum me_basis basis;
-    double pue;               /* the cloud region's, NaN if the table has none */
-    char source[160];         /* for people: "countries: DE 2024, life-cycle (Ember, CC BY 4.0)" */
+    double pue;       /* the cloud region's, NaN if the table has none */
+    char source[160]; /* for people: "countries: DE 2024, life-cycle (Ember, CC BY 4.0)" */
 };
 
 /* Intensity for a machine: region (a cloud's, "aws:eu-central-1" or "eu-central-1" where only one

@@ -7,40 +7,48 @@
 #include <stdint.h>
 #include "me/root.h"
 
-enum me_scope { ME_SCOPE_CORE, ME_SCOPE_PACKAGE, ME_SCOPE_DRAM, ME_SCOPE_GPU, ME_SCOPE_PLATFORM, ME_SCOPE_NODE, ME_SCOPE_COUNT };
+enum me_scope {
+    ME_SCOPE_CORE,
+    ME_SCOPE_PACKAGE,
+    ME_SCOPE_DRAM,
+    ME_SCOPE_GPU,
+    ME_SCOPE_PLATFORM,
+    ME_SCOPE_NODE,
+    ME_SCOPE_COUNT
+};
 enum me_kind { ME_KIND_COUNTER, ME_KIND_GAUGE };
 /* How a joule was had. A total's class is the weakest of its parts (the largest value). */
 enum me_class { ME_CLASS_COUNTER, ME_CLASS_INTEGRATED, ME_CLASS_MODELLED };
-const char *me_scope_name(enum me_scope scope);  /* "core", ..., "node" */
-const char *me_kind_name(enum me_kind kind);     /* "counter", "gauge" */
-const char *me_class_name(enum me_class cls);    /* "counter", "integrated", "modelled" */
+const char *me_scope_name(enum me_scope scope); /* "core", ..., "node" */
+const char *me_kind_name(enum me_kind kind);    /* "counter", "gauge" */
+const char *me_class_name(enum me_class cls);   /* "counter", "integrated", "modelled" */
 
 struct me_channel {
-    char name[48];          /* unique on the machine: "package-0", "package-0/core", "psys" */
-    char source[16];        /* "powercap" */
+    char name[48];   /* unique on the machine: "package-0", "package-0/core", "psys" */
+    char source[16]; /* "powercap" */
     enum me_scope scope;
     enum me_kind kind;
     enum me_class cls;
     enum me_provenance provenance;
-    char unit[8];           /* counters: "uJ"; gauges: "W" */
-    int package;            /* the package it belongs to, or -1 */
-    uint64_t range;         /* counters: the value after which it starts again at 0; the number of
+    char unit[8];       /* counters: "uJ"; gauges: "W" */
+    int package;        /* the package it belongs to, or -1 */
+    uint64_t range;     /* counters: the value after which it starts again at 0; the number of
                              * distinct values, so energy = last - first + wraps x range. 0: none */
-    double max_power_w;     /* upper bound of its power; bounds the safe read interval (rule 8) */
-    bool counted;           /* enters the machine's total */
-    char why_not[96];       /* "" if counted */
-    char basis[128];        /* modelled: where the number comes from, for people; else "" */
+    double max_power_w; /* upper bound of its power; bounds the safe read interval (rule 8) */
+    bool counted;       /* enters the machine's total */
+    char why_not[96];   /* "" if counted */
+    char basis[128];    /* modelled: where the number comes from, for people; else "" */
 };
 
 enum me_reading_state { ME_READING_ABSENT = 0, ME_READING_OK = 1, ME_READING_FAILED = 2 };
 
 /* A failed reading is not a number: look at `state` before the value. */
 struct me_reading {
-    uint8_t state;          /* enum me_reading_state */
-    int16_t error;          /* errno when failed */
+    uint8_t state; /* enum me_reading_state */
+    int16_t error; /* errno when failed */
     union {
-        uint64_t count;     /* counters, in the channel's unit */
-        double level;       /* gauges */
+        uint64_t count; /* counters, in the channel's unit */
+        double level;   /* gauges */
     };
 };
 

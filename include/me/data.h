@@ -21,7 +21,7 @@ const char *me_data_find(const char *name, size_t *len);
 struct me_csv {
     const char *at, *end;
     size_t columns, cells;
-    char header[1024], row[4096];              /* unquoted cells, NUL-separated */
+    char header[1024], row[4096]; /* unquoted cells, NUL-separated */
     const char *names[ME_CSV_COLUMNS], *values[ME_CSV_COLUMNS];
 };
 void me_csv_begin(struct me_csv *csv, const char *text, size_t len);

@@ -9,11 +9,11 @@
 #ifndef ME_ERROR_H
 #define ME_ERROR_H
 
-enum me_code {            /* the value is the exit code of the programs (DESIGN: exit codes) */
-    ME_OK = 0,
-    ME_E_RUN = 1,         /* something ran, and failed: system calls, memory, a workload */
-    ME_E_INPUT = 2,       /* misuse or bad input; nothing was touched */
-    ME_E_MACHINE = 3,     /* a machine could not be reached or prepared */
+enum me_code { /* the value is the exit code of the programs (DESIGN: exit codes) */
+               ME_OK = 0,
+               ME_E_RUN = 1,     /* something ran, and failed: system calls, memory, a workload */
+               ME_E_INPUT = 2,   /* misuse or bad input; nothing was touched */
+               ME_E_MACHINE = 3, /* a machine could not be reached or prepared */
 };
 
 struct me_error {
@@ -26,7 +26,10 @@ struct me_error {
  * Macros, so that compilers and analysers see the -1. */
 #define me_fail(...)       (me_error_set(__VA_ARGS__), me_failed())
 #define me_fail_errno(...) (me_error_set_errno(__VA_ARGS__), me_failed())
-static inline int me_failed(void) { return -1; }
+static inline int me_failed(void)
+{
+    return -1;
+}
 
 void me_error_set(struct me_error *err, enum me_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -7,26 +7,32 @@
 
 /* What `me hosts` found out about a machine; index as in cluster->machines. */
 struct me_host_state {
-    enum me_machine_status status;  /* OK, SKIPPED, DUPLICATE */
+    enum me_machine_status status; /* OK, SKIPPED, DUPLICATE */
     char reason[256];
-    char host_key[1024];            /* "ssh-ed25519 AAAA...": the key it showed and we accept */
-    char home[256];                 /* its user's home */
-    char stage_bin[256];            /* directory put first in PATH there; "" if not staged */
-    char local_cidr[64];            /* network of ours that reaches it, "192.0.2.0/24"; "" unknown */
+    char host_key[1024]; /* "ssh-ed25519 AAAA...": the key it showed and we accept */
+    char home[256];      /* its user's home */
+    char stage_bin[256]; /* directory put first in PATH there; "" if not staged */
+    char local_cidr[64]; /* network of ours that reaches it, "192.0.2.0/24"; "" unknown */
 };
 
-void me_hosts_alias(int machine_id, char *alias, size_t size);  /* "me-0001" */
+void me_hosts_alias(int machine_id, char *alias, size_t size); /* "me-0001" */
 /* gen.hosts: localhost first, then a line a machine whose status is OK. */
-void me_hosts_file(const struct me_cluster *cluster, const struct me_host_state *states, struct me_buffer *out);
+void me_hosts_file(const struct me_cluster *cluster, const struct me_host_state *states,
+                   struct me_buffer *out);
 /* gen.hosts.d/ssh_config; `dir` is its absolute path. */
-void me_hosts_ssh_config(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir, struct me_buffer *out);
-void me_hosts_known_hosts(const struct me_cluster *cluster, const struct me_host_state *states, struct me_buffer *out);
+void me_hosts_ssh_config(const struct me_cluster *cluster, const struct me_host_state *states,
+                         const char *dir, struct me_buffer *out);
+void me_hosts_known_hosts(const struct me_cluster *cluster, const struct me_host_state *states,
+                          struct me_buffer *out);
 /* gen.hosts.d/agent: the launch agent between mpirun and ssh. It exports ME_MACHINE_ID and the
  * staged PATH on the machine, so that a rank knows which machine of the config it is. */
-void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir, struct me_buffer *out);
+void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir,
+                    struct me_buffer *out);
 /* gen.hosts.d/env: shell text to be sourced. */
-void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir, struct me_buffer *out);
+void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir,
+                  struct me_buffer *out);
 /* The plan's machines (gen.hosts.d/machines.json is the plan's JSON): no secret in it. */
-int me_hosts_plan(const struct me_cluster *cluster, const struct me_host_state *states, struct me_plan *out, struct me_error *err);
+int me_hosts_plan(const struct me_cluster *cluster, const struct me_host_state *states, struct me_plan *out,
+                  struct me_error *err);
 
 #endif

@@ -13,6 +13,7 @@ void me_launch_argv_free(char **argv);
  * ours, less `strip_env` (NULL-terminated names), waits, and returns its exit status in *status.
  * SIGINT and SIGTERM to us become SIGUSR1 to mpirun (which forwards it to every rank: an orderly
  * end), the second one SIGTERM. */
-int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status, struct me_error *err);
+int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status,
+                  struct me_error *err);
 
 #endif

@@ -11,15 +11,15 @@
 
 /* The options of an experiment: command line over config over defaults. */
 struct me_options_experiment {
-    const char *framework;  /* workload of the table ("native"); ignored if `command` is given */
-    int repeats;            /* 1.. */
-    int warmup;             /* unmeasured repeats first */
-    double idle_s;          /* idle phase before, for the net energy; 0: none */
-    double cooldown_s;      /* pause after each repeat */
-    double sample_hz;       /* 1..1000 */
-    double timeout_s;       /* a repeat that runs longer is ended and marked; 0: none */
-    const char *sources;    /* comma-separated names, or NULL: the program chooses */
-    char **command;         /* NULL-terminated user's command, or NULL; not freed by the codec */
+    const char *framework; /* workload of the table ("native"); ignored if `command` is given */
+    int repeats;           /* 1.. */
+    int warmup;            /* unmeasured repeats first */
+    double idle_s;         /* idle phase before, for the net energy; 0: none */
+    double cooldown_s;     /* pause after each repeat */
+    double sample_hz;      /* 1..1000 */
+    double timeout_s;      /* a repeat that runs longer is ended and marked; 0: none */
+    const char *sources;   /* comma-separated names, or NULL: the program chooses */
+    char **command;        /* NULL-terminated user's command, or NULL; not freed by the codec */
 };
 /* name, default and help of each field; shared by me_bench, me run, me hosts and the config. */
 extern const struct me_option me_experiment_options[];
@@ -27,11 +27,11 @@ void me_experiment_defaults(struct me_options_experiment *experiment);
 
 enum me_machine_status {
     ME_STATUS_OK = 0,
-    ME_STATUS_FAILED,       /* its workload or its meter failed; reason says what */
+    ME_STATUS_FAILED, /* its workload or its meter failed; reason says what */
     ME_STATUS_INTERRUPTED,
-    ME_STATUS_SKIPPED,      /* not part of the run: failed at `me hosts --skip-failed` */
-    ME_STATUS_DUPLICATE,    /* another entry is the same machine (boot id); counted there */
-    ME_STATUS_LOST,         /* no record came back */
+    ME_STATUS_SKIPPED,   /* not part of the run: failed at `me hosts --skip-failed` */
+    ME_STATUS_DUPLICATE, /* another entry is the same machine (boot id); counted there */
+    ME_STATUS_LOST,      /* no record came back */
 };
 const char *me_status_name(enum me_machine_status status);
 
@@ -39,12 +39,12 @@ const char *me_status_name(enum me_machine_status status);
 struct me_plan_machine {
     int id;
     char name[64];
-    char alias[16];         /* the hostfile's made-up name: "me-0001"; "localhost" for 0 */
-    char country[4];        /* "" if unknown */
+    char alias[16];  /* the hostfile's made-up name: "me-0001"; "localhost" for 0 */
+    char country[4]; /* "" if unknown */
     char region[48];
-    double grid_g_per_kwh;  /* resolved; see grid_source */
-    char grid_source[160];  /* table or config, year, basis: see me/carbon.h */
-    char basis[16];         /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
+    double grid_g_per_kwh; /* resolved; see grid_source */
+    char grid_source[160]; /* table or config, year, basis: see me/carbon.h */
+    char basis[16];        /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
     double pue;
     enum me_machine_status status;
     char reason[256];
@@ -53,17 +53,17 @@ struct me_plan_machine {
 #define ME_PLAN_COMMAND_MAX 256
 struct me_plan {
     char experiment[128];
-    char run_id[17];        /* random hex: names journals and temporary files of this run */
-    char workload[64];      /* "native", "spin", ... or "command" */
+    char run_id[17];                        /* random hex: names journals and temporary files of this run */
+    char workload[64];                      /* "native", "spin", ... or "command" */
     char *command[ME_PLAN_COMMAND_MAX + 1]; /* user's command, NULL-terminated; empty for a table workload */
     int repeats, warmup;
     double idle_s, cooldown_s, sample_hz, timeout_s;
-    char sources[128];      /* "" : chosen by the program */
-    bool run_local;         /* rank 0 measures */
-    bool from_hostfile;     /* machines are those of `me hosts`; else one machine a node, by rank */
+    char sources[128];  /* "" : chosen by the program */
+    bool run_local;     /* rank 0 measures */
+    bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;
-    char **strip_env;       /* names of variables that hold passwords: no child sees them */
+    char **strip_env; /* names of variables that hold passwords: no child sees them */
     size_t strip_count;
 };
 void me_plan_release(struct me_plan *plan);

@@ -11,10 +11,10 @@
 
 #define ME_RECORD_VERSION 1
 
-struct me_facts {               /* what the machine is */
+struct me_facts { /* what the machine is */
     int machine_id;
-    char name[64];              /* the plan's name */
-    char host[64];              /* uname -n */
+    char name[64]; /* the plan's name */
+    char host[64]; /* uname -n */
     char boot_id[40];
     char cpu_model[96];
     int sockets, cores, threads;
@@ -26,23 +26,23 @@ struct me_facts {               /* what the machine is */
 enum me_phase { ME_PHASE_IDLE, ME_PHASE_WARMUP, ME_PHASE_RUN, ME_PHASE_COOLDOWN };
 const char *me_phase_name(enum me_phase phase);
 
-struct me_span {                /* a phase: begins and ends at exact samples */
+struct me_span { /* a phase: begins and ends at exact samples */
     enum me_phase phase;
-    int repeat;                 /* 1..; 0 for idle */
-    uint32_t first, last;       /* sample indexes */
-    double work;                /* work units done; NaN if the workload told none */
+    int repeat;           /* 1..; 0 for idle */
+    uint32_t first, last; /* sample indexes */
+    double work;          /* work units done; NaN if the workload told none */
     char work_unit[24];
-    int exit_status;            /* 0..255; 256 + signal; -1: was not started or ended by us */
+    int exit_status; /* 0..255; 256 + signal; -1: was not started or ended by us */
     uint32_t late_samples;
     int64_t sampler_cpu_ns, longest_gap_ns;
-    char note[160];             /* what was wrong with the workload: "timeout after 10 s"; or "" */
+    char note[160]; /* what was wrong with the workload: "timeout after 10 s"; or "" */
 };
-struct me_region_call {         /* one begin/end pair inside a span */
+struct me_region_call { /* one begin/end pair inside a span */
     char region[48];
     int repeat;
-    uint32_t first, last;       /* sample indexes */
+    uint32_t first, last; /* sample indexes */
 };
-struct me_log {                 /* what the workload printed */
+struct me_log { /* what the workload printed */
     int repeat;
     enum me_phase phase;
     bool is_stderr;
@@ -63,9 +63,9 @@ struct me_record {
     size_t log_count;
     enum me_machine_status status;
     char reason[256];
-    bool ended;                 /* the end chunk was there; false: the stream was cut off */
+    bool ended; /* the end chunk was there; false: the stream was cut off */
 };
-void me_record_release(struct me_record *record);  /* NULL-safe */
+void me_record_release(struct me_record *record); /* NULL-safe */
 
 /* Writers: each appends one chunk (the first also the stream's header) to `out`, ready for the
  * journal and for the wire. */

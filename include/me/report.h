@@ -6,10 +6,10 @@
 #include "me/result.h"
 
 struct me_report_format {
-    const char *name;     /* "text", "json", "csv" */
+    const char *name; /* "text", "json", "csv" */
     int (*write)(const struct me_result *result, FILE *out, struct me_error *err);
 };
-extern const struct me_report_format me_report_table[];  /* ends with name == NULL */
+extern const struct me_report_format me_report_table[]; /* ends with name == NULL */
 const struct me_report_format *me_report_find(const char *name);
 
 #endif

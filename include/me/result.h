@@ -11,25 +11,25 @@ struct me_row_machine {
     int32_t machine_id;
     char name[64], host[64], boot_id[40];
     char status[16], reason[256];
-    char provenance[16];        /* the weakest of its counted channels: live, fake, replay */
+    char provenance[16]; /* the weakest of its counted channels: live, fake, replay */
     char cpu_model[96];
     int32_t sockets, cores, threads;
     double memory_gib;
     char kernel[96], country[4], region[48];
     double grid_gco2_per_kwh;
     char grid_source[160];
-    char basis[16];             /* of the grid intensity: life-cycle, direct, as given */
+    char basis[16]; /* of the grid intensity: life-cycle, direct, as given */
     double pue;
 };
 struct me_row_channel {
     int32_t machine_id;
     char channel[48], source[16], scope[16], kind[16], cls[16], provenance[16], unit[8];
-    double range;               /* microjoules, exact below 2^53; 0: none */
+    double range; /* microjoules, exact below 2^53; 0: none */
     int8_t counted;
     char why_not[96];
-    char basis[128];            /* what a modelled or converted value rests on */
+    char basis[128]; /* what a modelled or converted value rests on */
 };
-struct me_row_repeat {          /* one row a phase; those of phase "run" are what is ranked */
+struct me_row_repeat { /* one row a phase; those of phase "run" are what is ranked */
     int32_t machine_id, repeat;
     char phase[16];
     int64_t start_unix_ns;
@@ -39,9 +39,9 @@ struct me_row_repeat {          /* one row a phase; those of phase "run" are wha
     int32_t exit_status;
     uint32_t late_samples;
     double sampler_cpu_s, longest_gap_s;
-    char note[160];             /* why an energy is not known, or what went wrong */
+    char note[160]; /* why an energy is not known, or what went wrong */
 };
-struct me_row_energy {          /* every channel of every phase, counted or not */
+struct me_row_energy { /* every channel of every phase, counted or not */
     int32_t machine_id, repeat;
     char phase[16], channel[48];
     double energy_j;
@@ -54,47 +54,54 @@ struct me_row_region {
     double duration_s, energy_j;
 };
 struct me_row_summary {
-    int32_t machine_id, n;      /* n: repeats that entered */
-    double energy_mean_j, energy_ci95_j;  /* half width of the 95 % t interval; NaN for n < 2 */
+    int32_t machine_id, n;               /* n: repeats that entered */
+    double energy_mean_j, energy_ci95_j; /* half width of the 95 % t interval; NaN for n < 2 */
     double carbon_mean_g, carbon_ci95_g;
     double duration_mean_s, power_mean_w;
     double j_per_work;
     char work_unit[24];
     char scopes[64], cls[16], provenance[16];
-    int32_t group;              /* machines of one group may be compared; 1.. */
-    int32_t place, carbon_place;/* within the group, 1..; 0: not ranked, see reason */
+    int32_t group;               /* machines of one group may be compared; 1.. */
+    int32_t place, carbon_place; /* within the group, 1..; 0: not ranked, see reason */
     char reason[256];
 };
 struct me_result_series {
     int32_t machine_id, repeat; /* samples of that repeat's run phase (all phases: repeat 0 = idle) */
     size_t samples, channels;
-    char (*names)[48];          /* [C] */
-    int64_t *unix_ns;           /* [S] */
-    double *values;             /* [S x C] in the channel's unit; NaN where not OK */
-    uint8_t *states;            /* [S x C] enum me_reading_state */
+    char (*names)[48]; /* [C] */
+    int64_t *unix_ns;  /* [S] */
+    double *values;    /* [S x C] in the channel's unit; NaN where not OK */
+    uint8_t *states;   /* [S x C] enum me_reading_state */
 };
 
 struct me_result {
     char experiment[128], created_utc[32], tool_version[32], workload[64];
-    char status[16];            /* complete, failed, interrupted */
-    char *command;              /* the user's command for people, "" for a table workload */
+    char status[16]; /* complete, failed, interrupted */
+    char *command;   /* the user's command for people, "" for a table workload */
     char *plan_json;
-    struct me_row_machine *machines;   size_t machine_count;
-    struct me_row_channel *channels;   size_t channel_count;
-    struct me_row_repeat *repeats;     size_t repeat_count;
-    struct me_row_energy *energies;    size_t energy_count;
-    struct me_row_region *regions;     size_t region_count;
-    struct me_row_summary *summaries;  size_t summary_count;
-    struct me_result_series *series;   size_t series_count;
+    struct me_row_machine *machines;
+    size_t machine_count;
+    struct me_row_channel *channels;
+    size_t channel_count;
+    struct me_row_repeat *repeats;
+    size_t repeat_count;
+    struct me_row_energy *energies;
+    size_t energy_count;
+    struct me_row_region *regions;
+    size_t region_count;
+    struct me_row_summary *summaries;
+    size_t summary_count;
+    struct me_result_series *series;
+    size_t series_count;
 };
-void me_result_release(struct me_result *result);  /* NULL-safe */
+void me_result_release(struct me_result *result); /* NULL-safe */
 
 /* Adds a machine: its row from the plan, and with a record (NULL: none came back or none was
  * expected) channels, repeats, energies, regions and series. Energies are evaluated here, from the
  * samples alone. `first_repeat` is added to the repeat numbers (for --append). Counted counters
  * that stalled are taken out of the count first, with why_not. */
-int me_result_add(struct me_result *result, const struct me_plan_machine *machine,
-                  struct me_record *record, int first_repeat, struct me_error *err);
+int me_result_add(struct me_result *result, const struct me_plan_machine *machine, struct me_record *record,
+                  int first_repeat, struct me_error *err);
 /* Appends the repeats of `more` to `base` (--append): machines are matched by id; a machine whose
  * boot id or channels changed is refused. Summaries are dropped. */
 int me_result_append(struct me_result *base, const struct me_result *more, struct me_error *err);

@@ -12,19 +12,19 @@
 /* Where a reading came from. A replay can never pass as a measurement: the kernel is asked which
  * kind of file system answers, the caller is not. */
 enum me_provenance {
-    ME_PROVENANCE_LIVE = 0,    /* sysfs or procfs of the running kernel */
-    ME_PROVENANCE_FAKE = 1,    /* answered by a program (FUSE): a rig */
-    ME_PROVENANCE_REPLAY = 2,  /* plain files: a recorded machine */
+    ME_PROVENANCE_LIVE = 0,   /* sysfs or procfs of the running kernel */
+    ME_PROVENANCE_FAKE = 1,   /* answered by a program (FUSE): a rig */
+    ME_PROVENANCE_REPLAY = 2, /* plain files: a recorded machine */
 };
-const char *me_provenance_name(enum me_provenance p);  /* "live", "fake", "replay" */
+const char *me_provenance_name(enum me_provenance p); /* "live", "fake", "replay" */
 
 struct me_root {
-    int fd;          /* -1 when closed */
-    char path[256];  /* for messages */
+    int fd;         /* -1 when closed */
+    char path[256]; /* for messages */
 };
 
 int me_root_open(struct me_root *root, const char *path, struct me_error *err);
-void me_root_close(struct me_root *root);  /* NULL-safe, twice is fine */
+void me_root_close(struct me_root *root); /* NULL-safe, twice is fine */
 
 /* Opens for reading with O_CLOEXEC. Returns a descriptor, or -errno. */
 int me_root_openat(const struct me_root *root, const char *path);

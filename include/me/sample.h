@@ -8,11 +8,11 @@
 
 struct me_sampler;
 
-struct me_sampler_stats {     /* since start, or between two calls: subtract */
-    uint32_t late;            /* samples that began more than half a period after they were due, and
+struct me_sampler_stats {   /* since start, or between two calls: subtract */
+    uint32_t late;          /* samples that began more than half a period after they were due, and
                                * those that had to be passed over */
-    int64_t cpu_ns;           /* CPU time of the thread and of the edge reads */
-    int64_t longest_gap_ns;   /* between two samples, since the last me_sampler_gap_reset */
+    int64_t cpu_ns;         /* CPU time of the thread and of the edge reads */
+    int64_t longest_gap_ns; /* between two samples, since the last me_sampler_gap_reset */
 };
 
 /* Called by the sampling thread about once a second and by every edge with the samples
@@ -21,8 +21,8 @@ typedef void me_sampler_sink(void *context, const struct me_series *series, size
 
 /* Starts the thread. The period is 1/hz, or half the safe interval of the fastest-wrapping channel
  * if that is shorter. Meter and series must outlive the sampler. sink may be NULL. */
-int me_sampler_start(struct me_sampler **out, struct me_meter *meter, struct me_series *series,
-                     double hz, me_sampler_sink *sink, void *context, struct me_error *err);
+int me_sampler_start(struct me_sampler **out, struct me_meter *meter, struct me_series *series, double hz,
+                     me_sampler_sink *sink, void *context, struct me_error *err);
 /* Reads now, in the caller's thread; *index gets the sample's place in the series. The sample's
  * time is the middle of the reading; a reading that took longer than 500 us (the machine was busy)
  * is taken again, up to 5 times, and the shortest is kept; so is one in which a counted channel

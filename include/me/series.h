@@ -9,13 +9,13 @@
 #include "me/units.h"
 
 struct me_series {
-    size_t channels;              /* C, fixed at init */
-    size_t count, capacity;       /* S */
-    int64_t *time_ns;             /* [S], ascending; CLOCK_MONOTONIC of that machine */
-    struct me_reading *readings;  /* [S x C], row by row */
+    size_t channels;             /* C, fixed at init */
+    size_t count, capacity;      /* S */
+    int64_t *time_ns;            /* [S], ascending; CLOCK_MONOTONIC of that machine */
+    struct me_reading *readings; /* [S x C], row by row */
 };
 void me_series_init(struct me_series *series, size_t channels);
-void me_series_release(struct me_series *series);  /* NULL-safe */
+void me_series_release(struct me_series *series); /* NULL-safe */
 /* Appends a sample of C readings. -1: no memory, or time runs backwards. */
 int me_series_append(struct me_series *series, int64_t time_ns, const struct me_reading *readings,
                      struct me_error *err);
@@ -23,21 +23,21 @@ int me_series_append(struct me_series *series, int64_t time_ns, const struct me_
 /* Why an energy is not known. */
 enum me_fault {
     ME_FAULT_NONE = 0,
-    ME_FAULT_ABSENT,     /* no reading of this channel in the span */
-    ME_FAULT_EDGE,       /* the reading at the begin or the end failed */
-    ME_FAULT_TOO_LONG,   /* two good readings further apart than range / maximum power */
-    ME_FAULT_STALLED,    /* a counter that did not move in a span of more than 1 s */
-    ME_FAULT_BACKWARDS,  /* a counter without a range ran backwards */
-    ME_FAULT_RANGE,      /* a reading that cannot be: at or above the counter's range, or a gauge whose
+    ME_FAULT_ABSENT,    /* no reading of this channel in the span */
+    ME_FAULT_EDGE,      /* the reading at the begin or the end failed */
+    ME_FAULT_TOO_LONG,  /* two good readings further apart than range / maximum power */
+    ME_FAULT_STALLED,   /* a counter that did not move in a span of more than 1 s */
+    ME_FAULT_BACKWARDS, /* a counter without a range ran backwards */
+    ME_FAULT_RANGE,     /* a reading that cannot be: at or above the counter's range, or a gauge whose
                           * integral is negative or beyond what an energy holds */
 };
-const char *me_fault_text(enum me_fault fault);  /* "" for none; else a phrase for people */
+const char *me_fault_text(enum me_fault fault); /* "" for none; else a phrase for people */
 
 /* Energy of channel `c` from sample `first` to sample `last` (indexes, first <= last).
  * Counter: last - first + wraps x range over the good readings between, exact in microjoules.
  * Gauge: time-weighted (trapezoid) integral of watts over the good readings.
  * Returns the fault; *energy is written only for ME_FAULT_NONE. */
-enum me_fault me_series_energy(const struct me_series *series, const struct me_channel *channel,
-                               size_t c, size_t first, size_t last, struct me_energy *energy);
+enum me_fault me_series_energy(const struct me_series *series, const struct me_channel *channel, size_t c,
+                               size_t first, size_t last, struct me_energy *energy);
 
 #endif

@@ -12,8 +12,8 @@
 
 struct me_source;
 struct me_source_ops {
-    const char *name;     /* "powercap" */
-    const char *summary;  /* one line for `me probe` */
+    const char *name;    /* "powercap" */
+    const char *summary; /* one line for `me probe` */
     /* Looks for it under the root. Fills found/channels/state, or reason and cure; a source that is
      * found may leave a reason too: a remark for people. Channels come
      * with counted = false; mirrors and duplicates within the source carry their why_not. */
@@ -33,7 +33,7 @@ struct me_source {
     void *state;
 };
 
-extern const struct me_source_ops *const me_source_table[];  /* NULL-terminated */
+extern const struct me_source_ops *const me_source_table[]; /* NULL-terminated */
 
 /* Are all names of the comma-separated list in the table? An unknown one is ME_E_INPUT. */
 int me_sources_check(const char *names, struct me_error *err);
@@ -41,7 +41,7 @@ int me_sources_check(const char *names, struct me_error *err);
 /* All sources of a machine, opened together; its channels in one array, the counted ones marked. */
 struct me_meter {
     struct me_root root;
-    struct me_source *sources;   /* one a row of the table (or of `only`) */
+    struct me_source *sources; /* one a row of the table (or of `only`) */
     size_t source_count;
     struct me_channel *channels; /* copies, in order of the sources */
     size_t channel_count;
@@ -50,6 +50,6 @@ struct me_meter {
  * other source counts. An unknown name is ME_E_INPUT. */
 int me_meter_open(struct me_meter *meter, const char *root, const char *only, struct me_error *err);
 void me_meter_read(struct me_meter *meter, struct me_reading *readings);
-void me_meter_close(struct me_meter *meter);  /* NULL-safe */
+void me_meter_close(struct me_meter *meter); /* NULL-safe */
 
 #endif

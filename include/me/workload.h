@@ -9,13 +9,13 @@
 #include "me/plan.h"
 
 struct me_workload {
-    const char *name;      /* "native" */
+    const char *name; /* "native" */
     const char *summary;
-    const char *needs;     /* for people: "dataset-fashion-mnist, OpenBLAS" */
-    const char *kernel;    /* me_kernel's operand that runs it; it takes "--check" too */
+    const char *needs;  /* for people: "dataset-fashion-mnist, OpenBLAS" */
+    const char *kernel; /* me_kernel's operand that runs it; it takes "--check" too */
 };
-extern const struct me_workload me_workload_table[];  /* ends with name == NULL */
-const struct me_workload *me_workload_find(const char *name);  /* NULL if unknown */
+extern const struct me_workload me_workload_table[];          /* ends with name == NULL */
+const struct me_workload *me_workload_find(const char *name); /* NULL if unknown */
 
 /* The argument vector for the plan: the user's command, or {me_kernel, name}. me_kernel is looked
  * for beside the running program, then in ../libexec/machine-energy. The caller frees with
@@ -25,24 +25,24 @@ void me_workload_argv_free(char **argv);
 
 struct me_child_options {
     char *const *argv;
-    const char *stdout_path, *stderr_path;  /* created, truncated */
-    char *const *strip_env;                 /* names, NULL-terminated: no child sees them */
-    int machine_id, machine_count, repeat;  /* ME_MACHINE_ID, ME_MACHINES, ME_REPEAT */
+    const char *stdout_path, *stderr_path; /* created, truncated */
+    char *const *strip_env;                /* names, NULL-terminated: no child sees them */
+    int machine_id, machine_count, repeat; /* ME_MACHINE_ID, ME_MACHINES, ME_REPEAT */
 };
 
 enum me_child_event_type {
-    ME_CHILD_NOTHING,      /* the time is up, or a signal came */
-    ME_CHILD_BEGIN,        /* region begins: name */
-    ME_CHILD_END,          /* region ends: name */
-    ME_CHILD_WORK,         /* work done: amount, name = unit */
-    ME_CHILD_BAD_MARK,     /* a line that is not in the protocol: name = its first bytes, cleaned */
-    ME_CHILD_EXITED,       /* status; no more events */
+    ME_CHILD_NOTHING,  /* the time is up, or a signal came */
+    ME_CHILD_BEGIN,    /* region begins: name */
+    ME_CHILD_END,      /* region ends: name */
+    ME_CHILD_WORK,     /* work done: amount, name = unit */
+    ME_CHILD_BAD_MARK, /* a line that is not in the protocol: name = its first bytes, cleaned */
+    ME_CHILD_EXITED,   /* status; no more events */
 };
 struct me_child_event {
     enum me_child_event_type type;
     char name[48];
     double amount;
-    int exit_status;       /* 0..255, or 256 + signal */
+    int exit_status; /* 0..255, or 256 + signal */
 };
 
 struct me_child;

@@ -11,11 +11,17 @@ static bool reserve(struct me_buffer *buf, size_t more)
     if (more < buf->cap && buf->len < buf->cap - more) return true; /* one byte stays for the NUL */
     size_t cap = buf->cap ? buf->cap : 256;
     while (cap - buf->len <= more) {
-        if (cap > SIZE_MAX / 2) { buf->failed = true; return false; }
+        if (cap > SIZE_MAX / 2) {
+            buf->failed = true;
+            return false;
+        }
         cap *= 2;
     }
     char *data = realloc(buf->data, cap);
-    if (!data) { buf->failed = true; return false; }
+    if (!data) {
+        buf->failed = true;
+        return false;
+    }
     buf->data = data;
     buf->cap = cap;
     return true;
@@ -40,7 +46,10 @@ void me_buffer_printf(struct me_buffer *buf, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len < 0) { buf->failed = true; return; }
+    if (len < 0) {
+        buf->failed = true;
+        return;
+    }
     if (!reserve(buf, (size_t)len)) return;
     va_start(args, format);
     vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
@@ -52,8 +61,10 @@ void me_buffer_shell_quoted(struct me_buffer *buf, const char *text)
 {
     me_buffer_puts(buf, "'");
     for (const char *c = text; *c; c++) {
-        if (*c == '\'') me_buffer_puts(buf, "'\\''");
-        else me_buffer_append(buf, c, 1);
+        if (*c == '\'')
+            me_buffer_puts(buf, "'\\''");
+        else
+            me_buffer_append(buf, c, 1);
     }
     me_buffer_puts(buf, "'");
 }

@@ -8,9 +8,18 @@ static int64_t read_clock(clockid_t clock)
     return (int64_t)t.tv_sec * ME_NS_PER_S + t.tv_nsec;
 }
 
-int64_t me_clock_mono_ns(void) { return read_clock(CLOCK_MONOTONIC); }
-int64_t me_clock_unix_ns(void) { return read_clock(CLOCK_REALTIME); }
-int64_t me_clock_thread_cpu_ns(void) { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+int64_t me_clock_mono_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+int64_t me_clock_unix_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+int64_t me_clock_thread_cpu_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
 
 void me_clock_sleep_until(int64_t mono_ns)
 {

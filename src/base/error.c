@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-__attribute__((format(printf, 3, 0)))
-static void write_line(struct me_error *err, enum me_code code, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void write_line(struct me_error *err, enum me_code code,
+                                                             const char *format, va_list args)
 {
     err->code = code;
     vsnprintf(err->text, sizeof err->text, format, args);

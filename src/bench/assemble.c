@@ -6,12 +6,14 @@
 #include "me/store.h"
 #include "me/version.h"
 
-static void write_log(const struct me_bench_options *options, int machine_id, int first_repeat, const struct me_log *log)
+static void write_log(const struct me_bench_options *options, int machine_id, int first_repeat,
+                      const struct me_log *log)
 {
     char path[4096];
     const char *suffix = log->is_stderr ? "err" : "out";
     if (log->phase == ME_PHASE_WARMUP)
-        snprintf(path, sizeof path, "%s/logs/machine%d-warmup%d.%s", options->folder, machine_id, log->repeat, suffix);
+        snprintf(path, sizeof path, "%s/logs/machine%d-warmup%d.%s", options->folder, machine_id, log->repeat,
+                 suffix);
     else
         snprintf(path, sizeof path, "%s/logs/machine%d-repeat%d.%s", options->folder, machine_id,
                  log->repeat + first_repeat, suffix);
@@ -28,7 +30,8 @@ static void judge(struct me_plan_machine *machine, const struct me_record *recor
     if (!record || !record->ended) {
         machine->status = ME_STATUS_LOST;
         snprintf(machine->reason, sizeof machine->reason, "%s",
-                 record ? "its record was cut off" : "no record came back; its journal may still be on the machine");
+                 record ? "its record was cut off"
+                        : "no record came back; its journal may still be on the machine");
     } else if (record->status != ME_STATUS_OK) {
         machine->status = record->status;
         memcpy(machine->reason, record->reason, sizeof machine->reason);
@@ -98,8 +101,8 @@ static int last_repeat(const struct me_result *result)
     return last;
 }
 
-static const struct me_buffer *record_of(const struct me_plan_machine *machine, const struct me_role *roles, int ranks,
-                                         struct me_head *head, const struct me_buffer *own)
+static const struct me_buffer *record_of(const struct me_plan_machine *machine, const struct me_role *roles,
+                                         int ranks, struct me_head *head, const struct me_buffer *own)
 {
     for (int r = 0; r < ranks; r++)
         if (roles[r].machine_id == machine->id) return r == 0 ? own : me_head_record(head, r);
@@ -120,7 +123,8 @@ int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, st
     for (size_t i = 0; !rc && i < plan->count; i++) {
         struct me_plan_machine *machine = &plan->machines[i];
         if (plan->from_hostfile && machine->id == 0 && !plan->run_local) continue; /* only the head */
-        rc = add_machine(machine, record_of(machine, roles, ranks, head, own), first_repeat, options, &fresh, err);
+        rc = add_machine(machine, record_of(machine, roles, ranks, head, own), first_repeat, options, &fresh,
+                         err);
     }
     if (rc) goto out;
     snprintf(fresh.status, sizeof fresh.status, "%s", overall_status(&fresh, me_head_stopped(head)));

@@ -19,10 +19,10 @@
 struct me_bench_options {
     struct me_options_experiment experiment; /* first: its option rows have offsets of their own */
     bool append, force;
-    const char *progress;    /* auto, lines, none */
+    const char *progress; /* auto, lines, none */
     const char *root;
     double lost_after_s;
-    const char *folder;      /* EXPERIMENT */
+    const char *folder; /* EXPERIMENT */
     bool help, version;
 };
 /* Parses over the values that `options` holds (me_bench_defaults first). argv is reordered. */
@@ -67,8 +67,9 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
 
 /* head.c */
 struct me_head;
-int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan, const struct me_role *roles,
-                   const struct me_bench_options *options, FILE *terminal, struct me_error *err);
+int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan,
+                   const struct me_role *roles, const struct me_bench_options *options, FILE *terminal,
+                   struct me_error *err);
 void me_head_destroy(struct me_head *head);
 struct me_link me_head_link(struct me_head *head); /* for the station of rank 0 itself */
 /* Waits until every record is in, or those that are missing are given up. */
@@ -83,11 +84,12 @@ void me_head_release(struct me_head *head, bool stored);
 struct me_follow {
     MPI_Comm comm;
     bool stopped;
-    int64_t told_ns;         /* when progress was last sent */
+    int64_t told_ns; /* when progress was last sent */
 };
 struct me_link me_follow_link(struct me_follow *follow);
 /* Sends the record (NULL: this rank stood aside) and waits for the head's word: may the journal go? */
-int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored, struct me_error *err);
+int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
+                     struct me_error *err);
 
 /* assemble.c: records to result (after the one that is there, for --append), file and logs. `own` is
  * rank 0's record or NULL. *result is ranked; the caller releases it. */

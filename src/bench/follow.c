@@ -3,7 +3,7 @@
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
 #define TELL_EVERY_NS (ME_NS_PER_S / 4)
-#define HEAD 0
+#define HEAD          0
 
 /* Takes one message of the head's, if there is one. Returns its tag, or 0. */
 static int take_word(struct me_follow *follow, int *word)
@@ -54,12 +54,14 @@ static bool head_is_gone(void *context)
     return false; /* if the head dies, mpirun ends us: the journal stays */
 }
 
-int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored, struct me_error *err)
+int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
+                     struct me_error *err)
 {
     int word = 0;
     *stored = false;
     if (record && me_gather_send_record(follow->comm, record, head_is_gone, NULL, err)) return -1;
-    while (take_word(follow, &word) != ME_TAG_RELEASE) me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
+    while (take_word(follow, &word) != ME_TAG_RELEASE)
+        me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     *stored = word != 0;
     return 0;
 }

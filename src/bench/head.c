@@ -5,25 +5,26 @@
 #include "me/clock.h"
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
-#define HEAD 0
+#define HEAD          0
 
-struct seat {                 /* a rank as the head knows it */
+struct seat { /* a rank as the head knows it */
     bool measures, ended;
-    int ready;                /* the phase it stands before */
+    int ready; /* the phase it stands before */
     struct me_buffer record;
 };
 struct me_head {
     MPI_Comm comm;
     int ranks, go;
     bool stopped;
-    int64_t give_up_ns;       /* when missing records are given up, once stopped */
+    int64_t give_up_ns; /* when missing records are given up, once stopped */
     double lost_after_s;
     struct seat *seats;
     struct me_progress_view *view;
 };
 
-int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan, const struct me_role *roles,
-                   const struct me_bench_options *options, FILE *terminal, struct me_error *err)
+int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan,
+                   const struct me_role *roles, const struct me_bench_options *options, FILE *terminal,
+                   struct me_error *err)
 {
     struct me_head *head = calloc(1, sizeof *head);
     if (!head) return me_fail(err, ME_E_RUN, "no memory");
@@ -66,7 +67,8 @@ static void stop_all(struct me_head *head)
     head->stopped = true;
     head->give_up_ns = me_clock_mono_ns() + (int64_t)(seconds_to_live(head) * 1e9);
     for (int r = 1; r < head->ranks; r++)
-        if (head->seats[r].measures && !head->seats[r].ended) me_gather_tell(head->comm, r, ME_TAG_STOP, NULL, 0);
+        if (head->seats[r].measures && !head->seats[r].ended)
+            me_gather_tell(head->comm, r, ME_TAG_STOP, NULL, 0);
 }
 
 static void take_piece(struct me_head *head, int rank, int len)
@@ -92,14 +94,17 @@ static void take_message(struct me_head *head, int rank, enum me_tag tag, int le
         me_gather_take(head->comm, rank, tag, &progress, sizeof progress);
         me_progress_show(head->view, &progress);
         break;
-    case ME_TAG_RECORD: take_piece(head, rank, len); break;
+    case ME_TAG_RECORD:
+        take_piece(head, rank, len);
+        break;
     case ME_TAG_RECORD_END:
         me_gather_take(head->comm, rank, tag, NULL, 0);
         head->seats[rank].ended = true;
         break;
     case ME_TAG_GO:
     case ME_TAG_STOP:
-    case ME_TAG_RELEASE: break; /* the head's own words never come to it */
+    case ME_TAG_RELEASE:
+        break; /* the head's own words never come to it */
     }
 }
 
@@ -167,9 +172,15 @@ void me_head_wait(struct me_head *head)
     }
 }
 
-struct me_buffer *me_head_record(struct me_head *head, int rank) { return &head->seats[rank].record; }
+struct me_buffer *me_head_record(struct me_head *head, int rank)
+{
+    return &head->seats[rank].record;
+}
 
-bool me_head_stopped(const struct me_head *head) { return head->stopped; }
+bool me_head_stopped(const struct me_head *head)
+{
+    return head->stopped;
+}
 
 void me_head_release(struct me_head *head, bool stored)
 {

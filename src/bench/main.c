@@ -46,8 +46,10 @@ int main(int argc, char **argv)
     struct me_bench_options options;
     if (check_line(argc, argv, &options, &err)) return say(&err);
     if (options.help || options.version) {
-        if (options.help) me_bench_help(stdout);
-        else printf("me_bench (Machine Energy) %s\n", ME_VERSION);
+        if (options.help)
+            me_bench_help(stdout);
+        else
+            printf("me_bench (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
     int granted;

@@ -4,8 +4,8 @@
 #include <unistd.h>
 #include "station.h"
 
-#define REGIONS_MAX 1000000       /* calls a repeat; beyond it calls are not recorded, and it is said */
-#define LOG_BYTES_MAX (8u << 20)  /* of each output; the middle of a longer one is left out */
+#define REGIONS_MAX   1000000    /* calls a repeat; beyond it calls are not recorded, and it is said */
+#define LOG_BYTES_MAX (8u << 20) /* of each output; the middle of a longer one is left out */
 
 void me_station_marks_reset(struct me_station *st)
 {
@@ -41,7 +41,8 @@ static int begin_region(struct me_station *st, const struct me_child_event *even
     }
     if (me_sampler_edge(st->sampler, &index, err)) return -1;
     struct me_station_region *region = &st->regions[st->region_count++];
-    *region = (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
+    *region =
+        (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
     snprintf(region->call.region, sizeof region->call.region, "%s", event->name);
     return 0;
 }
@@ -65,8 +66,10 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
                     struct me_error *err)
 {
     switch (event->type) {
-    case ME_CHILD_BEGIN: return begin_region(st, event, span, err);
-    case ME_CHILD_END: return end_region(st, event, span, err);
+    case ME_CHILD_BEGIN:
+        return begin_region(st, event, span, err);
+    case ME_CHILD_END:
+        return end_region(st, event, span, err);
     case ME_CHILD_WORK:
         if (span->work_unit[0] && strncmp(span->work_unit, event->name, sizeof span->work_unit - 1)) {
             note(span, "work in a second unit was left out: ", event->name);
@@ -75,9 +78,12 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
         span->work = (isnan(span->work) ? 0 : span->work) + event->amount;
         snprintf(span->work_unit, sizeof span->work_unit, "%.23s", event->name);
         return 0;
-    case ME_CHILD_BAD_MARK: note(span, "a line that is no mark: ", event->name); return 0;
+    case ME_CHILD_BAD_MARK:
+        note(span, "a line that is no mark: ", event->name);
+        return 0;
     case ME_CHILD_NOTHING:
-    case ME_CHILD_EXITED: return 0;
+    case ME_CHILD_EXITED:
+        return 0;
     }
     return 0;
 }
@@ -121,7 +127,8 @@ static void read_log(FILE *file, struct me_buffer *text)
 static void emit_log(struct me_station *st, struct me_log log, const char *suffix, me_station_emit *emit)
 {
     char path[4200];
-    snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id, suffix);
+    snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id,
+             suffix);
     FILE *file = fopen(path, "re");
     if (!file) return;
     struct me_buffer text = ME_BUFFER_INIT, chunk = ME_BUFFER_INIT;
@@ -150,8 +157,8 @@ void me_station_say_exit(struct me_station *st, const struct me_span *span)
     if (span->note[0] && span->exit_status != 0)
         snprintf(st->failed, sizeof st->failed, "repeat %d: %s", span->repeat, span->note);
     else if (span->exit_status >= 256)
-        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload was ended by signal %d (%s)", span->repeat,
-                 span->exit_status - 256, strsignal(span->exit_status - 256));
+        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload was ended by signal %d (%s)",
+                 span->repeat, span->exit_status - 256, strsignal(span->exit_status - 256));
     else
         snprintf(st->failed, sizeof st->failed, "repeat %d: the workload exited with status %d", span->repeat,
                  span->exit_status);

@@ -3,17 +3,31 @@
 #include "bench.h"
 
 static const struct me_option own_options[] = {
-    {.name = "append", .type = ME_OPTION_FLAG, .offset = offsetof(struct me_bench_options, append),
+    {.name = "append",
+     .type = ME_OPTION_FLAG,
+     .offset = offsetof(struct me_bench_options, append),
      .help = "add repeats to an existing experiment"},
-    {.name = "force", .type = ME_OPTION_FLAG, .offset = offsetof(struct me_bench_options, force),
+    {.name = "force",
+     .type = ME_OPTION_FLAG,
+     .offset = offsetof(struct me_bench_options, force),
      .help = "move an existing experiment aside (EXPERIMENT.old-TIME) and begin a new one"},
-    {.name = "progress", .type = ME_OPTION_STRING, .offset = offsetof(struct me_bench_options, progress),
-     .argument = "MODE", .help = "auto (default: one line a machine on a terminal), lines, or none"},
-    {.name = "lost-after", .type = ME_OPTION_DOUBLE, .offset = offsetof(struct me_bench_options, lost_after_s),
-     .min = 1, .max = 86400, .argument = "S",
+    {.name = "progress",
+     .type = ME_OPTION_STRING,
+     .offset = offsetof(struct me_bench_options, progress),
+     .argument = "MODE",
+     .help = "auto (default: one line a machine on a terminal), lines, or none"},
+    {.name = "lost-after",
+     .type = ME_OPTION_DOUBLE,
+     .offset = offsetof(struct me_bench_options, lost_after_s),
+     .min = 1,
+     .max = 86400,
+     .argument = "S",
      .help = "seconds to wait for the records of machines after a stop was asked for (default 30)"},
-    {.name = "root", .type = ME_OPTION_STRING, .offset = offsetof(struct me_bench_options, root),
-     .argument = "DIR", .help = "where /sys and /proc are found (default /; a container's /host)"},
+    {.name = "root",
+     .type = ME_OPTION_STRING,
+     .offset = offsetof(struct me_bench_options, root),
+     .argument = "DIR",
+     .help = "where /sys and /proc are found (default /; a container's /host)"},
     {0}};
 
 static const char details[] =
@@ -38,7 +52,8 @@ static const char details[] =
 static void join_rows(struct me_option *rows)
 {
     size_t n = 0;
-    for (const struct me_option *row = me_experiment_options; row->name && n < ROWS_MAX - 1; row++) rows[n++] = *row;
+    for (const struct me_option *row = me_experiment_options; row->name && n < ROWS_MAX - 1; row++)
+        rows[n++] = *row;
     for (const struct me_option *row = own_options; row->name && n < ROWS_MAX - 1; row++) rows[n++] = *row;
     rows[n] = (struct me_option){0};
 }
@@ -49,7 +64,11 @@ static struct me_command describe(const struct me_option *rows)
         .program = "me_bench",
         .usage = "EXPERIMENT [OPTION...] [-- COMMAND [ARG...]]",
         .summary = "Runs a workload on all machines at once and measures its energy and carbon.",
-        .details = details, .options = rows, .min_operands = 1, .max_operands = 1, .takes_command = true};
+        .details = details,
+        .options = rows,
+        .min_operands = 1,
+        .max_operands = 1,
+        .takes_command = true};
 }
 
 void me_bench_help(FILE *out)
@@ -81,7 +100,8 @@ static int check_folder(const char *folder, struct me_error *err)
     while (start > 0 && folder[start - 1] != '/') start--;
     size_t name = len - start;
     if (name == 0 || !strncmp(folder + start, ".", name) || (name == 2 && !strncmp(folder + start, "..", 2)))
-        return me_fail(err, ME_E_INPUT, "EXPERIMENT: \"%s\" does not end in a name; give one such as exp1", folder);
+        return me_fail(err, ME_E_INPUT, "EXPERIMENT: \"%s\" does not end in a name; give one such as exp1",
+                       folder);
     if (name > 100) return me_fail(err, ME_E_INPUT, "EXPERIMENT: the name is longer than 100 characters");
     for (size_t i = start; i < len; i++)
         if ((unsigned char)folder[i] < ' ')
@@ -100,11 +120,11 @@ int me_bench_parse(int argc, char **argv, struct me_bench_options *options, stru
     options->version = operands.version;
     if (operands.help || operands.version) return 0;
     options->folder = operands.values[0];
-    if (operands.command && !operands.command[0])
-        return me_fail(err, ME_E_INPUT, "--: no command behind it");
+    if (operands.command && !operands.command[0]) return me_fail(err, ME_E_INPUT, "--: no command behind it");
     if (operands.command) options->experiment.command = operands.command;
     if (options->append && options->force)
-        return me_fail(err, ME_E_INPUT, "--append: not together with --force: one adds, the other begins anew");
+        return me_fail(err, ME_E_INPUT,
+                       "--append: not together with --force: one adds, the other begins anew");
     if (check_progress(options->progress, err)) return -1;
     return check_folder(options->folder, err);
 }

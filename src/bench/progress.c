@@ -16,8 +16,8 @@ struct line {
 };
 struct me_progress_view {
     FILE *file;
-    bool redraw;      /* a terminal: lines are drawn over */
-    size_t drawn;     /* lines that stand on it now */
+    bool redraw;  /* a terminal: lines are drawn over */
+    size_t drawn; /* lines that stand on it now */
     int repeats;
     struct line *lines;
     size_t count;
@@ -65,10 +65,14 @@ static void print_line(const struct me_progress_view *view, const struct line *l
     fprintf(view->file, "%-20.20s %-8s", line->name, me_phase_name((enum me_phase)p->phase));
     if (p->repeat > 0) fprintf(view->file, " %d/%d", (int)p->repeat, view->repeats);
     fprintf(view->file, " %8.1f s", p->elapsed_s);
-    if (isnan(p->power_w)) fputs("        - W", view->file);
-    else fprintf(view->file, " %8.1f W", p->power_w);
-    if (isnan(p->energy_j)) fputs("          - J", view->file);
-    else fprintf(view->file, " %10.1f J", p->energy_j);
+    if (isnan(p->power_w))
+        fputs("        - W", view->file);
+    else
+        fprintf(view->file, " %8.1f W", p->power_w);
+    if (isnan(p->energy_j))
+        fputs("          - J", view->file);
+    else
+        fprintf(view->file, " %10.1f J", p->energy_j);
     fputs(view->redraw ? "\033[K\n" : "\n", view->file);
 }
 
@@ -83,7 +87,6 @@ static void redraw(struct me_progress_view *view)
     }
     fflush(view->file);
 }
-
 
 void me_progress_show(struct me_progress_view *view, const struct me_progress *progress)
 {

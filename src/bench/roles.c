@@ -62,7 +62,8 @@ static void assign_from_hostfile(struct me_plan *plan, const struct me_hello *he
             const struct me_plan_machine *first = find_machine(plan, roles[twin].machine_id);
             machine->status = ME_STATUS_DUPLICATE;
             snprintf(machine->reason, sizeof machine->reason,
-                     "the same machine as %.64s (machine %d), by its boot id; counted there", first->name, first->id);
+                     "the same machine as %.64s (machine %d), by its boot id; counted there", first->name,
+                     first->id);
         }
     }
     for (size_t i = 0; i < plan->count; i++) {
@@ -75,8 +76,8 @@ static void assign_from_hostfile(struct me_plan *plan, const struct me_hello *he
 }
 
 /* An allocation: one machine a node, numbered by rank, named by host. */
-static int assign_from_ranks(struct me_plan *plan, const struct me_hello *hellos, int ranks, struct me_role *roles,
-                             struct me_error *err)
+static int assign_from_ranks(struct me_plan *plan, const struct me_hello *hellos, int ranks,
+                             struct me_role *roles, struct me_error *err)
 {
     struct me_plan_machine *machines = ranks > 0 ? calloc((size_t)ranks, sizeof *machines) : NULL;
     if (!machines) return me_fail(err, ME_E_RUN, "no memory for %d machines", ranks);
@@ -86,8 +87,11 @@ static int assign_from_ranks(struct me_plan *plan, const struct me_hello *hellos
         /* What the config said of the local machine (country, grid, PUE) stays. */
         struct me_plan_machine *known = r == HEAD ? find_machine(plan, 0) : NULL;
         struct me_plan_machine *machine = &machines[n];
-        if (known) *machine = *known;
-        else *machine = (struct me_plan_machine){.grid_g_per_kwh = __builtin_nan(""), .pue = __builtin_nan("")};
+        if (known)
+            *machine = *known;
+        else
+            *machine =
+                (struct me_plan_machine){.grid_g_per_kwh = __builtin_nan(""), .pue = __builtin_nan("")};
         machine->id = (int)n;
         machine->status = ME_STATUS_OK;
         snprintf(machine->name, sizeof machine->name, "%.63s", hellos[r].host);
@@ -104,8 +108,10 @@ int me_roles_assign(struct me_plan *plan, const struct me_hello *hellos, int ran
                     struct me_error *err)
 {
     for (int r = 0; r < ranks; r++) roles[r] = (struct me_role){.machine_id = -1};
-    if (plan->from_hostfile) assign_from_hostfile(plan, hellos, ranks, roles);
-    else if (assign_from_ranks(plan, hellos, ranks, roles, err)) return -1;
+    if (plan->from_hostfile)
+        assign_from_hostfile(plan, hellos, ranks, roles);
+    else if (assign_from_ranks(plan, hellos, ranks, roles, err))
+        return -1;
     int count = 0;
     for (int r = 0; r < ranks; r++) count += roles[r].machine_id >= 0;
     for (int r = 0; r < ranks; r++) roles[r].machine_count = count;

@@ -35,15 +35,16 @@ static int check_ranks(const struct world *w, struct me_error *err)
     for (size_t i = 0; i < w->plan.count; i++)
         if (w->plan.machines[i].id && w->plan.machines[i].status == ME_STATUS_OK) ready++;
     if (!w->plan.from_hostfile || w->ranks > 1 || ready == 0) return 0;
-    return me_fail(err, ME_E_INPUT,
-                   "ME_HOSTS_DIR names %zu machines but one rank was started: give mpirun -hostfile gen.hosts, or "
-                   "unset ME_HOSTS_DIR",
-                   ready);
+    return me_fail(
+        err, ME_E_INPUT,
+        "ME_HOSTS_DIR names %zu machines but one rank was started: give mpirun -hostfile gen.hosts, or "
+        "unset ME_HOSTS_DIR",
+        ready);
 }
 
 /* Rank 0 decides everything; nothing is touched before all of it was found good. */
-static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos, struct me_buffer *text,
-                   struct me_error *err)
+static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos,
+                   struct me_buffer *text, struct me_error *err)
 {
     if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
     if (check_ranks(w, err)) return -1;
@@ -126,8 +127,9 @@ static int lead(struct world *w, struct me_error *err)
         say_done(w, &result);
         rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;
     } else if (err->code != ME_OK) {
-        fprintf(w->out, "me_bench: the result was not written; what was measured is in the journals of the machines "
-                        "(~/.local/state/machine-energy)\n");
+        fprintf(w->out,
+                "me_bench: the result was not written; what was measured is in the journals of the machines "
+                "(~/.local/state/machine-energy)\n");
     }
     me_result_release(&result);
     me_buffer_release(&record);
@@ -148,8 +150,10 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     me_bench_defaults(&w.options);
     int rc = me_bench_parse(argc, line, &w.options, err);
     if (!rc) rc = agree(&w, argc, argv, err);
-    if (!rc) rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
-    else if (w.rank != HEAD && err->code == ME_OK) rc = ME_E_INPUT; /* the head has said why */
+    if (!rc)
+        rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
+    else if (w.rank != HEAD && err->code == ME_OK)
+        rc = ME_E_INPUT; /* the head has said why */
     free(w.roles);
     free(line);
     me_plan_release(&w.plan);

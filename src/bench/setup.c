@@ -32,7 +32,8 @@ static int read_file(const char *path, struct me_buffer *text, struct me_error *
 {
     FILE *file = fopen(path, "re");
     if (!file)
-        return me_fail_errno(err, ME_E_INPUT, errno, "ME_HOSTS_DIR: %s (run me hosts again, or unset it)", path);
+        return me_fail_errno(err, ME_E_INPUT, errno, "ME_HOSTS_DIR: %s (run me hosts again, or unset it)",
+                             path);
     char piece[4096];
     size_t n;
     while ((n = fread(piece, 1, sizeof piece, file)) > 0) me_buffer_append(text, piece, n);
@@ -60,8 +61,10 @@ static int load_base(struct me_plan *plan, struct me_error *err)
     if (!rc) {
         struct me_error inner = {0};
         rc = me_plan_from_json(text.data, text.len, plan, &inner);
-        if (rc) me_fail(err, ME_E_INPUT, "%s: %s", path, inner.text);
-        else plan->from_hostfile = true;
+        if (rc)
+            me_fail(err, ME_E_INPUT, "%s: %s", path, inner.text);
+        else
+            plan->from_hostfile = true;
     }
     me_buffer_release(&text);
     return rc;
@@ -95,7 +98,8 @@ static int set_command(struct me_plan *plan, char *const *command, struct me_err
     char *copy[ME_PLAN_COMMAND_MAX + 1] = {0};
     int rc = 0;
     for (size_t n = 0; command && command[n] && !rc; n++) {
-        if (n == ME_PLAN_COMMAND_MAX) rc = me_fail(err, ME_E_INPUT, "--: more than %d words", ME_PLAN_COMMAND_MAX);
+        if (n == ME_PLAN_COMMAND_MAX)
+            rc = me_fail(err, ME_E_INPUT, "--: more than %d words", ME_PLAN_COMMAND_MAX);
         else if (!(copy[n] = strdup(command[n]))) /* it may point into the plan itself */
             rc = me_fail(err, ME_E_RUN, "no memory for the command");
     }
@@ -132,12 +136,14 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
     plan->sample_hz = e.sample_hz;
     plan->timeout_s = e.timeout_s;
     uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        random = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
     snprintf(plan->run_id, sizeof plan->run_id, "%016llx", (unsigned long long)random);
     return 0;
 }
 
-int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan, struct me_error *err)
+int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
+                  struct me_error *err)
 {
     if (load_base(plan, err)) return -1;
     me_bench_defaults(options);
@@ -178,14 +184,16 @@ int me_setup_folder(const struct me_bench_options *options, struct me_error *err
     if (options->append && !done)
         return me_fail(err, ME_E_INPUT, "--append: there is no %s to add to; leave --append out", result);
     if (done && !options->append && !options->force)
-        return me_fail(err, ME_E_INPUT,
-                       "%s exists: add repeats with --append, move it aside with --force, or give another name",
-                       result);
+        return me_fail(
+            err, ME_E_INPUT,
+            "%s exists: add repeats with --append, move it aside with --force, or give another name", result);
     if (done && options->force && move_aside(folder, err)) return -1;
     if (mkdir(folder, 0777) && errno != EEXIST)
         return me_fail_errno(err, ME_E_INPUT, errno, "EXPERIMENT: cannot make %s", folder);
     snprintf(logs, sizeof logs, "%s/logs", folder);
-    if (mkdir(logs, 0777) && errno != EEXIST) return me_fail_errno(err, ME_E_INPUT, errno, "cannot make %s", logs);
-    if (access(folder, W_OK)) return me_fail_errno(err, ME_E_INPUT, errno, "EXPERIMENT: cannot write in %s", folder);
+    if (mkdir(logs, 0777) && errno != EEXIST)
+        return me_fail_errno(err, ME_E_INPUT, errno, "cannot make %s", logs);
+    if (access(folder, W_OK))
+        return me_fail_errno(err, ME_E_INPUT, errno, "EXPERIMENT: cannot write in %s", folder);
     return 0;
 }

@@ -4,7 +4,10 @@
 
 static volatile sig_atomic_t caught; /* a handler can reach nothing but a global */
 
-static void remember(int signal) { caught = signal; }
+static void remember(int signal)
+{
+    caught = signal;
+}
 
 void me_signals_watch(void)
 {
@@ -15,4 +18,7 @@ void me_signals_watch(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-int me_signals_caught(void) { return caught; }
+int me_signals_caught(void)
+{
+    return caught;
+}

@@ -13,8 +13,8 @@
 #include "me/workload.h"
 #include "station.h"
 
-#define TICK_MS 100
-#define STOP_GRACE_MS 200 /* mpirun kills its ranks one second after it asked them to end */
+#define TICK_MS                   100
+#define STOP_GRACE_MS             200 /* mpirun kills its ranks one second after it asked them to end */
 #define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
 
 /* Everything the record says goes through here: to memory, from which it is gathered, and to the
@@ -63,8 +63,10 @@ static void emit_end(struct me_station *st, enum me_machine_status status, const
 
 static bool tick(struct me_station *st, const struct me_span *span, bool ended)
 {
-    struct me_progress now = {.machine_id = st->facts.machine_id, .phase = (int32_t)span->phase,
-                              .repeat = span->repeat, .ended = ended};
+    struct me_progress now = {.machine_id = st->facts.machine_id,
+                              .phase = (int32_t)span->phase,
+                              .repeat = span->repeat,
+                              .ended = ended};
     now.elapsed_s = me_ns_to_s(me_clock_mono_ns() - st->begin_ns);
     me_sampler_now(st->sampler, span->first, &now.energy_j, &now.power_w);
     if (ended) now.power_w = now.energy_j / now.elapsed_s; /* the mean, once all is known */
@@ -72,7 +74,8 @@ static bool tick(struct me_station *st, const struct me_span *span, bool ended)
     return !st->stopped;
 }
 
-static int begin_span(struct me_station *st, enum me_phase phase, int repeat, struct me_span *span, struct me_error *err)
+static int begin_span(struct me_station *st, enum me_phase phase, int repeat, struct me_span *span,
+                      struct me_error *err)
 {
     *span = (struct me_span){.phase = phase, .repeat = repeat, .work = NAN, .exit_status = -1};
     size_t first;
@@ -127,9 +130,13 @@ static int start_child(struct me_station *st, int repeat, struct me_error *err)
     char out[4200], errout[4200];
     log_path(st, "out", out, sizeof out);
     log_path(st, "err", errout, sizeof errout);
-    struct me_child_options options = {.argv = st->argv, .stdout_path = out, .stderr_path = errout,
-                                       .strip_env = st->strip_env, .machine_id = st->facts.machine_id,
-                                       .machine_count = st->role.machine_count, .repeat = repeat};
+    struct me_child_options options = {.argv = st->argv,
+                                       .stdout_path = out,
+                                       .stderr_path = errout,
+                                       .strip_env = st->strip_env,
+                                       .machine_id = st->facts.machine_id,
+                                       .machine_count = st->role.machine_count,
+                                       .repeat = repeat};
     return me_child_start(&st->child, &options, err);
 }
 
@@ -155,8 +162,10 @@ static int watch_child(struct me_station *st, struct me_span *span, struct me_er
         if (ended_by_us || event.type == ME_CHILD_EXITED) continue;
         bool late = time_is_up(st);
         if (!late && !st->stopped && !me_signals_caught()) continue;
-        if (late) snprintf(span->note, sizeof span->note, "timeout after %g s", st->plan->timeout_s);
-        else snprintf(span->note, sizeof span->note, "interrupted");
+        if (late)
+            snprintf(span->note, sizeof span->note, "timeout after %g s", st->plan->timeout_s);
+        else
+            snprintf(span->note, sizeof span->note, "interrupted");
         st->stopped = st->stopped || !late;
         me_child_stop(st->child, STOP_GRACE_MS);
         ended_by_us = true;
@@ -238,13 +247,15 @@ static int open_station(struct me_station *st, const char *root, struct me_error
     emit_head(st);
     char scopes[64];
     me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
-    if (!scopes[0]) return me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
+    if (!scopes[0])
+        return me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
     if (me_workload_argv(st->plan, &st->argv, err)) return -1;
     st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
     if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
     for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
     me_series_init(&st->series, st->meter.channel_count);
-    return me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st, err);
+    return me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st,
+                            err);
 }
 
 static void close_station(struct me_station *st)
@@ -271,7 +282,9 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
     if (rc) snprintf(st.failed, sizeof st.failed, "%.255s", local.text);
     me_sampler_stop(st.sampler); /* no chunk may come behind the end */
     st.sampler = NULL;
-    enum me_machine_status status = st.stopped ? ME_STATUS_INTERRUPTED : st.failed[0] ? ME_STATUS_FAILED : ME_STATUS_OK;
+    enum me_machine_status status = st.stopped     ? ME_STATUS_INTERRUPTED
+                                    : st.failed[0] ? ME_STATUS_FAILED
+                                                   : ME_STATUS_OK;
     emit_end(&st, status, st.stopped ? "stopped before its end" : st.failed);
     *journal = st.journal;
     close_station(&st);

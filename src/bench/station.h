@@ -24,25 +24,26 @@ struct me_station {
     struct me_sampler *sampler;
     struct me_sampler_stats before; /* at the begin of the phase */
     int64_t begin_ns;
-    int stand;                      /* how many barriers were stood before */
+    int stand; /* how many barriers were stood before */
     char **argv, **strip_env;
     struct me_child *child;
     struct me_station_region *regions; /* of the current repeat */
     size_t region_count, region_capacity;
     bool regions_full;
-    struct me_buffer *stream;       /* the record; guarded by `emitting`, as the journal */
+    struct me_buffer *stream; /* the record; guarded by `emitting`, as the journal */
     struct me_journal *journal;
     char journal_dir[4096];
     pthread_mutex_t emitting;
     bool stopped;
-    char failed[256];               /* the first thing that went wrong */
+    char failed[256]; /* the first thing that went wrong */
 };
 
 typedef void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
 
 void me_station_marks_reset(struct me_station *st);
 /* Reads an edge for a begin or an end, adds work, notes what is not in the protocol. */
-int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span, struct me_error *err);
+int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span,
+                    struct me_error *err);
 /* Regions still open end with the span. */
 void me_station_marks_close(struct me_station *st, struct me_span *span);
 void me_station_emit_regions(struct me_station *st, const struct me_span *span, me_station_emit *emit);

@@ -4,7 +4,7 @@
 #include "me/clock.h"
 
 #define PIECE_BYTES (4 << 20)
-#define HEAD 0
+#define HEAD        0
 
 static int mpi_failed(struct me_error *err, int code, const char *what)
 {
@@ -83,8 +83,8 @@ static int send_piece(MPI_Comm comm, const char *bytes, int len, bool (*give_up)
     }
 }
 
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *), void *context,
-                          struct me_error *err)
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *),
+                          void *context, struct me_error *err)
 {
     for (size_t at = 0; at < record->len; at += PIECE_BYTES) {
         size_t left = record->len - at;

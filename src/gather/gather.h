@@ -18,11 +18,19 @@
 #include "me/buffer.h"
 #include "me/error.h"
 
-enum me_tag { ME_TAG_READY = 1, ME_TAG_PROGRESS, ME_TAG_RECORD, ME_TAG_RECORD_END, ME_TAG_GO, ME_TAG_STOP, ME_TAG_RELEASE };
+enum me_tag {
+    ME_TAG_READY = 1,
+    ME_TAG_PROGRESS,
+    ME_TAG_RECORD,
+    ME_TAG_RECORD_END,
+    ME_TAG_GO,
+    ME_TAG_STOP,
+    ME_TAG_RELEASE
+};
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
-    int32_t machine_id;    /* ME_MACHINE_ID as the launch agent set it; -1: not set */
+    int32_t machine_id; /* ME_MACHINE_ID as the launch agent set it; -1: not set */
     char boot_id[40];
     char host[64];
 };
@@ -35,15 +43,16 @@ struct me_role {
 
 struct me_progress {
     int32_t machine_id, phase /* enum me_phase */, repeat;
-    int32_t ended;         /* the last word on this phase */
-    double elapsed_s, power_w, energy_j;  /* NaN where not known */
+    int32_t ended;                       /* the last word on this phase */
+    double elapsed_s, power_w, energy_j; /* NaN where not known */
 };
 
 /* Gives every rank the head's text; on the others `text` is filled. A NULL-length text (the head
  * failed) gives -1 on all of them without an error of their own. */
 int me_gather_broadcast(MPI_Comm comm, struct me_buffer *text, struct me_error *err);
 /* hellos: [size] on rank 0, untouched elsewhere. */
-int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello *hellos, struct me_error *err);
+int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello *hellos,
+                    struct me_error *err);
 int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *mine, struct me_error *err);
 
 /* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
@@ -52,7 +61,7 @@ void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes,
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);
 void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int len);
 /* Sends the record to the head in pieces, sleeping while it travels; gives up when `give_up` says so. */
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *), void *context,
-                          struct me_error *err);
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *),
+                          void *context, struct me_error *err);
 
 #endif

@@ -36,7 +36,7 @@ static const struct me_column channels[] = {
     COL(me_row_channel, kind, ""),       AS(me_row_channel, cls, "class", ""),
     COL(me_row_channel, provenance, ""), COL(me_row_channel, unit, ""),
     COL(me_row_channel, range, "uJ"),    COL(me_row_channel, counted, ""),
-    COL(me_row_channel, why_not, ""),  COL(me_row_channel, basis, ""),
+    COL(me_row_channel, why_not, ""),    COL(me_row_channel, basis, ""),
 };
 
 static const struct me_column repeats[] = {

@@ -67,7 +67,8 @@ static void two_names_are_one_machine(void **state)
     struct me_plan plan;
     struct me_role roles[4];
     make_plan(&plan, 3, true);
-    struct me_hello hellos[] = {hello(-1, "h", "head"), hello(1, "a", "a"), hello(2, "a", "alias-of-a"), hello(3, "h", "container")};
+    struct me_hello hellos[] = {hello(-1, "h", "head"), hello(1, "a", "a"), hello(2, "a", "alias-of-a"),
+                                hello(3, "h", "container")};
     assert_int_equal(me_roles_assign(&plan, hellos, 4, roles, NULL), 0);
     assert_int_equal(roles[0].machine_id, 0);
     assert_int_equal(roles[1].machine_id, 1);
@@ -100,8 +101,8 @@ static void an_allocation_is_a_machine_a_node(void **state)
     (void)state;
     struct me_plan plan = {0};
     struct me_role roles[5];
-    struct me_hello hellos[] = {hello(-1, "a", "n1"), hello(-1, "a", "n1"), hello(-1, "b", "n2"), hello(-1, "b", "n2"),
-                                hello(-1, "c", "n3")};
+    struct me_hello hellos[] = {hello(-1, "a", "n1"), hello(-1, "a", "n1"), hello(-1, "b", "n2"),
+                                hello(-1, "b", "n2"), hello(-1, "c", "n3")};
     assert_int_equal(me_roles_assign(&plan, hellos, 5, roles, NULL), 0);
     static const int expected[] = {0, -1, 1, -1, 2};
     for (int r = 0; r < 5; r++) assert_int_equal(roles[r].machine_id, expected[r]);
@@ -140,9 +141,12 @@ static void nobody_measuring_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_rank_gets_its_machine),       cmocka_unit_test(order_serves_where_no_agent_spoke),
-        cmocka_unit_test(two_names_are_one_machine),        cmocka_unit_test(a_machine_without_a_rank_is_lost),
-        cmocka_unit_test(an_allocation_is_a_machine_a_node), cmocka_unit_test(hidden_boot_ids_go_by_host),
+        cmocka_unit_test(each_rank_gets_its_machine),
+        cmocka_unit_test(order_serves_where_no_agent_spoke),
+        cmocka_unit_test(two_names_are_one_machine),
+        cmocka_unit_test(a_machine_without_a_rank_is_lost),
+        cmocka_unit_test(an_allocation_is_a_machine_a_node),
+        cmocka_unit_test(hidden_boot_ids_go_by_host),
         cmocka_unit_test(nobody_measuring_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

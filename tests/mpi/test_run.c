@@ -48,8 +48,20 @@ static void a_command_is_measured_and_stored(void **state)
     (void)state;
     struct me_error err;
     struct me_result result;
-    const char *argv[] = {"me_bench", folder("one"), "--repeats", "2", "--idle", "0.2", "--progress", "none", "--", "sh", "-c",
-                    "echo begin train >&$ME_MARK_FD; sleep 0.2; echo end train >&$ME_MARK_FD; echo work 7 things >&$ME_MARK_FD; echo said", NULL};
+    const char *argv[] = {"me_bench",
+                          folder("one"),
+                          "--repeats",
+                          "2",
+                          "--idle",
+                          "0.2",
+                          "--progress",
+                          "none",
+                          "--",
+                          "sh",
+                          "-c",
+                          "echo begin train >&$ME_MARK_FD; sleep 0.2; echo end train >&$ME_MARK_FD; echo "
+                          "work 7 things >&$ME_MARK_FD; echo said",
+                          NULL};
     if (run(&err, argv)) fail_msg("%s", err.text);
     read_result("one", &result);
     assert_string_equal(result.status, "complete");
@@ -96,7 +108,8 @@ static void nothing_is_overwritten(void **state)
     assert_int_equal(run(&err, first), -1);
     assert_int_equal(err.code, ME_E_INPUT);
     assert_non_null(strstr(err.text, "--append"));
-    const char *more[] = {"me_bench", folder("two"), "--append", "--repeats", "2", "--progress", "none", "--", "true", NULL};
+    const char *more[] = {"me_bench",   folder("two"), "--append", "--repeats", "2",
+                          "--progress", "none",        "--",       "true",      NULL};
     if (run(&err, more)) fail_msg("%s", err.text);
     read_result("two", &result);
     assert_int_equal(result.summaries[0].n, 3);
@@ -135,7 +148,8 @@ static void a_missing_command_is_told(void **state)
     (void)state;
     struct me_error err;
     struct me_result result;
-    const char *argv[] = {"me_bench", folder("gone"), "--progress", "none", "--", "no-such-command-here", NULL};
+    const char *argv[] = {"me_bench", folder("gone"),         "--progress", "none",
+                          "--",       "no-such-command-here", NULL};
     assert_int_equal(run(&err, argv), ME_E_RUN);
     read_result("gone", &result);
     assert_string_equal(result.machines[0].status, "failed");
@@ -148,7 +162,8 @@ static void a_timeout_ends_the_repeat(void **state)
     (void)state;
     struct me_error err;
     struct me_result result;
-    const char *argv[] = {"me_bench", folder("slow"), "--timeout", "0.3", "--progress", "none", "--", "sleep", "60", NULL};
+    const char *argv[] = {"me_bench", folder("slow"), "--timeout", "0.3", "--progress",
+                          "none",     "--",           "sleep",     "60",  NULL};
     assert_int_equal(run(&err, argv), ME_E_RUN);
     read_result("slow", &result);
     assert_non_null(strstr(result.repeats[result.repeat_count - 1].note, "timeout"));
