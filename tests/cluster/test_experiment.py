@@ -221,3 +221,21 @@ def test_the_native_workload_trains_everywhere(tmp_path):
             assert abs(region.energy_j - power_w * region.duration_s) <= power_w * 0.002
             log = Path(c.work, "exp1", "logs", f"machine{machine_id}-repeat1.out").read_text()
             assert "test accuracy" in log
+
+
+def test_a_skipped_machine_is_in_the_result(tmp_path):
+    with Cluster(tmp_path / "c", three()) as c:
+        config = c.write_config(machines(c))
+        c["n2"].stop_sshd()
+        refused = c.head.run(["me", "run", config, "exp1", "--", "sleep", "0.5"], timeout=60)
+        assert refused.rc == 3 and not Path(c.work, "exp1").exists()
+        said = c.head.run(["me", "run", config, "exp1", "--skip-failed", "--", "sleep", "0.5"], timeout=60)
+        assert said.rc == 0, said.err
+        table = read(c).machines.set_index("machine_id")
+        assert table.status[2] == "skipped" and "refused" in table.reason[2]
+        assert "middle" in said.out and "skipped" in said.out
+        assert {1, 3} == set(runs_of_all(read(c)))
+
+
+def runs_of_all(result):
+    return result.repeats[result.repeats.phase == "run"].machine_id
