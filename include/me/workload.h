@@ -1,6 +1,6 @@
 /* What is run on every machine, always as a child process: a row of the table, or the user's own
- * command. To add a workload: a kernel is src/workload/<name>.c with a function of type
- * me_kernel_main and a row in table.c; everything else is a command line in table.c. */
+ * command. To add one: src/kernel/<name>.c with a function of type me_kernel_main, a row in
+ * src/kernel/main.c, a row in src/workload/table.c, and a line in the README's table. */
 #ifndef ME_WORKLOAD_H
 #define ME_WORKLOAD_H
 

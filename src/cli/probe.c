@@ -2,6 +2,7 @@
 #include "me/buffer.h"
 #include "me/facts.h"
 #include "me/source.h"
+#include "me/version.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,8 +214,11 @@ int me_cli_probe(int argc, char **argv, struct me_error *err)
     struct me_buffer text = ME_BUFFER_INIT;
     char scopes[96];
     if (me_options_parse(&me_cli_probe_command, argc, argv, &settings, &operands, err)) return -1;
-    if (operands.help) {
-        me_options_help(&me_cli_probe_command, stdout);
+    if (operands.help || operands.version) {
+        if (operands.help)
+            me_options_help(&me_cli_probe_command, stdout);
+        else
+            printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
     if (me_meter_open(&meter, settings.root, NULL, err)) return -1;

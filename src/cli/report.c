@@ -115,7 +115,7 @@ int me_cli_report(int argc, char **argv, struct me_error *err)
         return 0;
     }
     if (operands.version) {
-        printf("me %s\n", ME_VERSION);
+        printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
     char path[PATH_MAX];

@@ -11,7 +11,7 @@ int me_kernel_options(const struct me_command *command, int argc, char **argv, v
     if (operands.help)
         me_options_help(command, stdout);
     else if (operands.version)
-        printf("me_kernel (machine-energy) %s\n", ME_VERSION);
+        printf("me_kernel (Machine Energy) %s\n", ME_VERSION);
     return operands.help || operands.version;
 }
 

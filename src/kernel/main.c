@@ -42,7 +42,7 @@ int main(int argc, char **argv)
         return ME_OK;
     }
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
-        printf("me_kernel (machine-energy) %s\n", ME_VERSION);
+        printf("me_kernel (Machine Energy) %s\n", ME_VERSION);
         return ME_OK;
     }
     for (const struct me_kernel *k = kernels; k->name; k++)

@@ -102,10 +102,9 @@ static void gather(const struct worker *worker, struct me_batch *batch, size_t f
         me_batch_gather(batch, i, trainer->idx, trainer->order[first + (size_t)i]);
 }
 
-/* The learning rate stays as it is until the last epoch and falls linearly to 0 there. With a constant one
- * the accuracy after three epochs is a matter of luck (86.0 to 87.1 % by seed), since the last few
- * batches still push the weights about; so it was 87.0 to 87.6 % for
- * each of 40 seeds. */
+/* The learning rate stays as it is until the last epoch and falls linearly to 0 there. With a constant
+ * one the accuracy after three epochs is a matter of luck (86.0 to 87.1 % by seed), since the last few
+ * batches still push the weights about; with the fall it was 87.0 to 87.6 % for each of 40 seeds. */
 static double learning_rate(const struct me_train_options *options, long step)
 {
     long steps = (long)((options->samples + (size_t)options->batch - 1) / (size_t)options->batch);

@@ -31,7 +31,7 @@ void me_powercap_explain_absent(struct me_source *source, const struct me_root *
         snprintf(source->reason, sizeof source->reason, "sys/class/powercap %s: a container hides it",
                  links ? "has zones that lead nowhere" : "shows no zones");
         snprintf(source->cure, sizeof source->cure,
-                 "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me --root /host, or for the "
+                 "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me probe --root /host, or for the "
                  "machine's own /sys: docker run --security-opt systempaths=unconfined --user root ...");
     } else if (cpu.is_virtual) {
         snprintf(source->reason, sizeof source->reason,

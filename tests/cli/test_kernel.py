@@ -92,7 +92,7 @@ def test_help_and_version():
     for args in (["--help"], ["native", "--help"], ["spin", "--help"], ["sleep", "-h"]):
         done = kernel(*args)
         assert done.returncode == 0 and done.stdout.startswith("Usage: me_kernel") and not done.stderr
-    assert re.match(r"me_kernel \(machine-energy\) \d", kernel("--version").stdout)
+    assert re.match(r"me_kernel \(Machine Energy\) \d", kernel("--version").stdout)
     assert all(name in kernel("--help").stdout for name in ("native", "spin", "sleep"))
 
 
