@@ -26,10 +26,13 @@ enum me_fault {
     ME_FAULT_ABSENT,    /* no reading of this channel in the span */
     ME_FAULT_EDGE,      /* the reading at the begin or the end failed */
     ME_FAULT_TOO_LONG,  /* two good readings further apart than range / maximum power */
-    ME_FAULT_STALLED,   /* a counter that did not move in a span of more than 1 s */
-    ME_FAULT_BACKWARDS, /* a counter without a range ran backwards */
+    ME_FAULT_STALLED,   /* a counter that stood still for more than 1 s at the begin or the end of the
+                         * span, or all the while: what is missing, or was there before, is not known */
+    ME_FAULT_BACKWARDS, /* a counter without a range ran backwards, or one with a range fell by more than
+                         * its maximum power makes a wrap of: it was set back */
     ME_FAULT_RANGE,     /* a reading that cannot be: at or above the counter's range, or a gauge whose
                           * integral is negative or beyond what an energy holds */
+    ME_FAULT_SHORT,     /* a counter that did not tick in a whole phase; me_series_energy says 0 for it */
 };
 const char *me_fault_text(enum me_fault fault); /* "" for none; else a phrase for people */
 

@@ -123,12 +123,13 @@ bool me_tables_country(const char *code, struct me_grid *out)
                                .year = get_year(&csv, "year"),
                                .basis = ME_BASIS_LIFE_CYCLE,
                                .pue = NAN};
+        /* No grid is free of carbon over its life: a 0 is one that was rounded or left out. */
+        if (!(grid.g_per_kwh > 0)) return alpha2[0] && me_tables_zone(alpha2, out);
         bool codecarbon = strstr(me_csv_cell(&csv, "source"), "CodeCarbon") != NULL;
         char year[16] = "";
         if (grid.year) snprintf(year, sizeof year, " %d", grid.year);
         snprintf(grid.source, sizeof grid.source, "countries: %s%s, %s (%s)", alpha2[0] ? alpha2 : alpha3,
                  year, me_basis_name(grid.basis), codecarbon ? "CodeCarbon, MIT" : "Ember, CC BY 4.0");
-        if (isnan(grid.g_per_kwh)) return false;
         *out = grid;
         return true;
     }

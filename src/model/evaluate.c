@@ -58,7 +58,42 @@ static bool retire_round(struct me_record *record, const bool *has_moved, char *
     return retired;
 }
 
-void me_evaluate_retire_stalled(struct me_record *record, char *what, size_t size)
+/* Energy of the channels of one scope over the whole record: those that count, or those that a
+ * platform's meter covers. False if it is not known. */
+static bool scope_energy(const struct me_record *record, enum me_scope scope, bool counted, uint64_t *uj)
+{
+    static const char covered[] = "not added: the platform's";
+    *uj = 0;
+    for (size_t c = 0; c < record->channel_count; c++) {
+        const struct me_channel *channel = &record->channels[c];
+        struct me_energy energy;
+        if (channel->scope != scope || channel->counted != counted) continue;
+        if (!counted && strncmp(channel->why_not, covered, sizeof covered - 1)) continue;
+        if (me_series_energy(&record->series, channel, c, 0, record->series.count - 1, &energy)) return false;
+        if (__builtin_add_overflow(*uj, energy.uj, uj)) return false;
+    }
+    return true;
+}
+
+/* On boards that do not wire its sensor, psys moves and means nothing. A part cannot use more than the
+ * whole (a tenth is allowed for how the two are calibrated). */
+static void retire_false_platform(struct me_record *record, char *what, size_t size)
+{
+    uint64_t platform, packages;
+    if (!scope_energy(record, ME_SCOPE_PLATFORM, true, &platform) ||
+        !scope_energy(record, ME_SCOPE_PACKAGE, false, &packages) || platform / 9 >= packages / 10)
+        return;
+    for (size_t c = 0; c < record->channel_count; c++) {
+        struct me_channel *channel = &record->channels[c];
+        if (channel->scope != ME_SCOPE_PLATFORM || !channel->counted) continue;
+        snprintf(channel->why_not, sizeof channel->why_not, "shows less than the packages it covers");
+        me_rows_remark(what, size, "%s shows less than the packages it covers and is not counted",
+                       channel->name);
+    }
+    me_channels_count(record->channels, record->channel_count);
+}
+
+void me_evaluate_retire(struct me_record *record, char *what, size_t size)
 {
     size_t n = record->channel_count, samples = record->series.count;
     what[0] = '\0';
@@ -73,6 +108,7 @@ void me_evaluate_retire_stalled(struct me_record *record, char *what, size_t siz
         any_moved = any_moved || has_moved[c];
     }
     /* With one out, another that it covered may come in, and may have stalled as well. */
+    if (any_moved) retire_false_platform(record, what, size);
     if (any_moved || length_s > ALWAYS_JUDGED_S)
         while (retire_round(record, has_moved, what, size)) me_channels_count(record->channels, n);
     free(has_moved);
@@ -98,7 +134,17 @@ static void remark_none(const struct me_record *record, char *note, size_t size)
     me_rows_remark(note, size, "no channel is counted");
 }
 
-double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, char *note, size_t size)
+enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t first, size_t last,
+                                struct me_energy *energy)
+{
+    const struct me_channel *channel = &record->channels[c];
+    enum me_fault fault = me_series_energy(&record->series, channel, c, first, last, energy);
+    if (fault || channel->kind != ME_KIND_COUNTER || energy->uj) return fault;
+    return me_evaluate_duration_s(record, first, last) > 0 ? ME_FAULT_SHORT : fault;
+}
+
+double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
+                           char *note, size_t size)
 {
     struct me_energy total = {0}, one = {0};
     size_t counted = 0, faults = 0, to_blame = 0;
@@ -106,7 +152,9 @@ double me_evaluate_total_j(const struct me_record *record, size_t first, size_t 
     for (size_t c = 0; c < record->channel_count; c++) {
         if (!record->channels[c].counted) continue;
         counted++;
-        enum me_fault fault = me_series_energy(&record->series, &record->channels[c], c, first, last, &one);
+        enum me_fault fault =
+            is_phase ? me_evaluate_phase(record, c, first, last, &one)
+                     : me_series_energy(&record->series, &record->channels[c], c, first, last, &one);
         if (!fault && __builtin_add_overflow(total.uj, one.uj, &total.uj)) fault = ME_FAULT_RANGE;
         if (!fault) continue;
         if (!faults++) {

@@ -4,13 +4,18 @@
 
 #include "me/result.h"
 
-/* Takes counted counters that never moved out of the count, with why_not, and writes what was done
- * into `what` ("" if nothing was). */
-void me_evaluate_retire_stalled(struct me_record *record, char *what, size_t size);
-/* Energy of the counted channels between two samples. If it is not known: NaN, and the first channel
- * to blame with its reason is remarked in `note`. */
-double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, char *note,
-                           size_t size);
+/* Takes counters that never moved, and a platform's meter that shows less than its packages, out of the
+ * count, with why_not, and writes what was done into `what` ("" if nothing was). */
+void me_evaluate_retire(struct me_record *record, char *what, size_t size);
+/* Energy of a channel over a phase: as me_series_energy, but a counter that did not tick in it is a
+ * fault. Something was running, so its energy was not 0, only less than a tick's. */
+enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t first, size_t last,
+                                struct me_energy *energy);
+/* Energy of the counted channels between two samples, a phase or a call of a region. Of calls there are
+ * many and short ones, and the 0 of one makes up for the whole tick of another. If it is not known:
+ * NaN, and the first channel to blame with its reason is remarked in `note`. */
+double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
+                           char *note, size_t size);
 double me_evaluate_duration_s(const struct me_record *record, size_t first, size_t last);
 int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample);
 /* Fills names, times, values and states of a series whose sizes and arrays are there already. */

@@ -40,9 +40,11 @@ static void fill_row(struct me_row_region *row, const struct me_record *record,
         uint32_t first = calls[i].first > covered ? calls[i].first : covered;
         row->calls++;
         row->duration_s += me_evaluate_duration_s(record, first, calls[i].last);
-        row->energy_j += me_evaluate_total_j(record, first, calls[i].last, note, sizeof note);
+        row->energy_j += me_evaluate_total_j(record, first, calls[i].last, false, note, sizeof note);
         covered = calls[i].last;
     }
+    /* No tick in all of its calls: its energy is less than a tick's, and not 0. */
+    if (row->duration_s > 0 && row->energy_j <= 0) row->energy_j = NAN;
 }
 
 int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,

@@ -79,7 +79,7 @@ static void fill_repeat(struct me_row_repeat *row, const struct me_record *recor
     snprintf(row->note, sizeof row->note, "%s", span->note);
     row->start_unix_ns = me_evaluate_unix_ns(record, span->first);
     row->duration_s = me_evaluate_duration_s(record, span->first, span->last);
-    row->energy_j = me_evaluate_total_j(record, span->first, span->last, row->note, sizeof row->note);
+    row->energy_j = me_evaluate_total_j(record, span->first, span->last, true, row->note, sizeof row->note);
     row->net_energy_j = NAN;
     row->mean_power_w = row->duration_s > 0 ? row->energy_j / row->duration_s : NAN;
     row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);
@@ -96,8 +96,7 @@ static void fill_energies(struct me_result *add, const struct me_record *record,
     for (size_t c = 0; c < record->channel_count; c++) {
         struct me_row_energy *row = &add->energies[add->energy_count++];
         struct me_energy energy;
-        enum me_fault fault =
-            me_series_energy(&record->series, &record->channels[c], c, span->first, span->last, &energy);
+        enum me_fault fault = me_evaluate_phase(record, c, span->first, span->last, &energy);
         *row = (struct me_row_energy){.machine_id = repeat->machine_id, .repeat = repeat->repeat};
         memcpy(row->phase, repeat->phase, sizeof row->phase);
         snprintf(row->channel, sizeof row->channel, "%s", record->channels[c].name);
@@ -223,7 +222,7 @@ static int add_record(struct me_result *add, struct me_record *record, int first
     struct me_row_machine *machine = &add->machines[0];
     bool ok = !strcmp(machine->status, me_status_name(ME_STATUS_OK));
     char stalled[160] = "";
-    me_evaluate_retire_stalled(record, stalled, sizeof stalled);
+    me_evaluate_retire(record, stalled, sizeof stalled);
     fill_facts(machine, &record->facts);
     fill_weakest_provenance(machine, record);
     if (fill_tables(add, record, first_repeat)) return -1;

@@ -8,9 +8,10 @@
 struct standing {
     struct me_row_summary *summary;
     const struct me_row_machine *machine;
-    int provenance;  /* enum me_provenance; -1 if nothing counts */
-    int cls;         /* enum me_class; -1 if nothing counts */
-    unsigned scopes; /* a bit a scope; a wider scope is a higher bit */
+    int provenance;                   /* enum me_provenance; -1 if nothing counts */
+    int cls;                          /* enum me_class; -1 if nothing counts */
+    unsigned scopes;                  /* a bit a scope; a wider scope is a higher bit */
+    const struct me_row_channel *gap; /* what its total should hold and does not, or NULL */
 };
 
 /* The values of the repeats that enter, side by side. */
@@ -50,6 +51,39 @@ static void find_standing(const struct me_result *result, struct standing *stand
     }
 }
 
+static bool begins_with(const char *text, const char *begin)
+{
+    return !strncmp(text, begin, strlen(begin));
+}
+
+/* A channel that is left out because it cannot be had (unreadable, dead, stalled), not because another
+ * one holds its energy. The texts are those of me_channels_count and of the sources. */
+static bool is_missing(const struct me_row_channel *row)
+{
+    static const char *const held_elsewhere[] = {"not added: ", "repeats ", "mirrors ",
+                                                 "a zone of unknown kind"};
+    if (row->counted || !row->why_not[0]) return false;
+    for (size_t i = 0; i < sizeof held_elsewhere / sizeof *held_elsewhere; i++)
+        if (begins_with(row->why_not, held_elsewhere[i])) return false;
+    return true;
+}
+
+/* One package of two is no total of packages: where a scope counts, all of its channels must. */
+static void find_gap(const struct me_result *result, struct standing *standing)
+{
+    for (size_t i = 0; i < result->channel_count && !standing->gap; i++) {
+        const struct me_row_channel *row = &result->channels[i];
+        int scope = number_of_scope(row->scope);
+        if (row->machine_id != standing->machine->machine_id || scope < 0) continue;
+        if (standing->scopes & 1u << scope && is_missing(row)) standing->gap = row;
+    }
+}
+
+static bool is_ranked(const struct standing *standing)
+{
+    return standing->summary->n && !standing->gap;
+}
+
 static void name_standing(const struct standing *standing)
 {
     struct me_row_summary *summary = standing->summary;
@@ -62,11 +96,6 @@ static void name_standing(const struct standing *standing)
     snprintf(summary->cls, sizeof summary->cls, "%s", me_class_name((enum me_class)standing->cls));
     snprintf(summary->provenance, sizeof summary->provenance, "%s",
              me_provenance_name((enum me_provenance)standing->provenance));
-}
-
-static bool begins_with(const char *text, const char *begin)
-{
-    return !strncmp(text, begin, strlen(begin));
 }
 
 /* A repeat that was cut short did less than the whole work, whatever it returned. The note begins so
@@ -132,6 +161,9 @@ static void explain(const struct me_result *result, const struct standing *stand
 {
     struct me_row_summary *summary = standing->summary;
     const struct me_row_machine *machine = standing->machine;
+    if (summary->n && standing->gap)
+        me_rows_remark(summary->reason, sizeof summary->reason, "not ranked: its total lacks %s (%s)",
+                       standing->gap->channel, standing->gap->why_not);
     if (summary->n) {
         if (strcmp(machine->status, me_status_name(ME_STATUS_OK)))
             me_rows_remark(summary->reason, sizeof summary->reason, "%s: %s", machine->status,
@@ -170,6 +202,7 @@ static void summarise(const struct me_result *result, struct standing *standing,
     values->n = 0;
     values->duration_s = values->work = 0;
     find_standing(result, standing);
+    find_gap(result, standing);
     name_standing(standing);
     collect(result, summary, values);
     if (standing->cls >= 0 && standing->provenance >= 0) fill_statistics(summary, values);
@@ -177,10 +210,10 @@ static void summarise(const struct me_result *result, struct standing *standing,
 }
 
 /* Groups stand in this order: live before fake before replay, measured before modelled, wider scopes
- * first. Machines without a repeat stand behind all groups. */
+ * first. Machines that have no repeat, or a part of their total only, stand behind all groups. */
 static int compare_groups(const struct standing *a, const struct standing *b)
 {
-    bool a_out = !a->summary->n, b_out = !b->summary->n;
+    bool a_out = !is_ranked(a), b_out = !is_ranked(b);
     bool a_modelled = a->cls == ME_CLASS_MODELLED, b_modelled = b->cls == ME_CLASS_MODELLED;
     if (a_out || b_out) return a_out - b_out;
     if (a->provenance != b->provenance) return a->provenance < b->provenance ? -1 : 1;
@@ -237,7 +270,7 @@ static void place_groups(struct standing *standings, size_t n)
 {
     int32_t number = 0;
     qsort(standings, n, sizeof *standings, compare_standings);
-    for (size_t i = 0, next; i < n && standings[i].summary->n; i = next) {
+    for (size_t i = 0, next; i < n && is_ranked(&standings[i]); i = next) {
         for (next = i + 1; next < n && !compare_groups(&standings[i], &standings[next]); next++) {
         }
         number++;

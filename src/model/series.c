@@ -67,6 +67,8 @@ const char *me_fault_text(enum me_fault fault)
         return "the counter ran backwards";
     case ME_FAULT_RANGE:
         return "a reading out of range";
+    case ME_FAULT_SHORT:
+        return "shorter than the counter's tick";
     }
     return "";
 }
@@ -106,12 +108,20 @@ static enum me_fault counter_step(uint64_t before, uint64_t after, uint64_t rang
     return ME_FAULT_NONE;
 }
 
+/* A counter that was set back (by a suspend, a reset of the firmware) falls as one that wraps does, but
+ * would have had to grow by nearly its whole range since it last moved. A second is allowed for, since
+ * a reading may be stale. safe_ns is range / maximum power, so this is step <= power x time. */
+static bool can_be_wrap(uint64_t step, uint64_t range, uint64_t since_ns, double safe_ns)
+{
+    return (double)step * safe_ns <= (double)range * (double)(since_ns + STALL_NS);
+}
+
 static enum me_fault counter_energy(const struct me_series *series, const struct me_channel *channel,
                                     size_t c, size_t first, size_t last, uint64_t *uj)
 {
     double safe_ns = me_channel_safe_interval_s(channel) * 1e9;
     uint64_t total = 0;
-    size_t good = first;
+    size_t good = first, moved = first;      /* the last good sample, and the last that showed a new value */
     for (size_t i = first; i <= last; i++) { /* the first step is 0, and checks the first reading */
         uint64_t step;
         if (at(series, c, i)->state != ME_READING_OK) continue;
@@ -119,10 +129,15 @@ static enum me_fault counter_energy(const struct me_series *series, const struct
         enum me_fault fault =
             counter_step(at(series, c, good)->count, at(series, c, i)->count, channel->range, &step);
         if (fault) return fault;
+        bool fell = at(series, c, i)->count < at(series, c, good)->count;
+        if (fell && !can_be_wrap(step, channel->range, interval_ns(series, moved, i), safe_ns))
+            return ME_FAULT_BACKWARDS;
+        if (step && moved == first && interval_ns(series, first, good) > STALL_NS) return ME_FAULT_STALLED;
+        if (step) moved = i;
         if (__builtin_add_overflow(total, step, &total)) return ME_FAULT_RANGE;
         good = i;
     }
-    if (!total && interval_ns(series, first, last) > STALL_NS) return ME_FAULT_STALLED;
+    if (interval_ns(series, moved, last) > STALL_NS) return ME_FAULT_STALLED;
     *uj = total;
     return ME_FAULT_NONE;
 }

@@ -120,12 +120,24 @@ static size_t count_rows(const struct me_result *result, const char *class, cons
     return count;
 }
 
+/* A guess says what it rests on. */
+static void tell_model(struct notes *notes, const struct me_result *result)
+{
+    size_t told = 0;
+    me_wrap(begin(notes), 2,
+            "MODELLED: at least a part of these joules was not measured but calculated from the "
+            "processor's load; they may be far from the truth.");
+    for (size_t i = 0; i < result->channel_count; i++) {
+        const struct me_row_channel *row = &result->channels[i];
+        if (!row->counted || strcmp(row->cls, "modelled") || !row->basis[0] || ++told > MOST) continue;
+        me_wrap(notes->out, 4, "%s: %s", me_text_name(result, row->machine_id), row->basis);
+    }
+    if (told > MOST) me_wrap(notes->out, 4, "... and %zu more.", told - MOST);
+}
+
 static void tell_marks(struct notes *notes, const struct me_result *result)
 {
-    if (count_rows(result, "modelled", NULL))
-        me_wrap(begin(notes), 2,
-                "MODELLED: at least a part of these joules was not measured but calculated from the "
-                "processor's load; they may be far from the truth.");
+    if (count_rows(result, "modelled", NULL)) tell_model(notes, result);
     if (count_rows(result, NULL, "fake"))
         me_wrap(
             begin(notes), 2,

@@ -22,6 +22,7 @@ struct me_cpu_row { /* a row of cpu_tdp.csv */
     char model[96];
     double tdp_w; /* of one processor */
     int threads;  /* of one processor; twice the cores where the table knows those only; 0: not known */
+    bool threads_guessed; /* the table knows the cores only */
 };
 /* The row for a model as the kernel names it. Vendor names, hyphens and case do not matter. */
 bool me_cpu_find(const char *model, struct me_cpu_row *row);

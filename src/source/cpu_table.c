@@ -14,7 +14,8 @@ static bool is_noise(const char *word, size_t len)
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) == len && !strncasecmp(word, words[i], len)) return true;
     size_t digits = strspn(word, "0123456789");
-    return digits && digits + 5 == len && !strncasecmp(word + digits, "-Core", 5); /* "64-Core" */
+    return digits && len >= digits + 5 && len <= digits + 6 &&
+           !strncasecmp(word + digits, "-Cores", len - digits); /* "64-Core", "64-Cores" */
 }
 
 static void drop_marks(char *text)
@@ -22,9 +23,9 @@ static void drop_marks(char *text)
     static const char *const marks[] = {"(R)", "(TM)"};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         for (char *hit; (hit = strcasestr(text, marks[i]));) {
-            size_t len = strlen(marks[i]);
-            *hit = ' '; /* "Core(TM)2 Duo": one word less, not one word more */
-            memmove(hit + 1, hit + len, strlen(hit + len) + 1);
+            char *rest = hit + strlen(marks[i]);
+            if (*rest != '-') *hit++ = ' '; /* "Core(TM)2 Duo" is three words, "FX(tm)-8350" one */
+            memmove(hit, rest, strlen(rest) + 1);
         }
 }
 
@@ -74,6 +75,22 @@ static void turn_old_mobile(char *key, size_t size)
         snprintf(key, size, "core %s %u%c", family, number, letter);
 }
 
+static void fill_row(const struct me_csv *csv, struct me_cpu_row *row)
+{
+    int threads = atoi(me_csv_cell(csv, "threads")), cores = atoi(me_csv_cell(csv, "cores"));
+    snprintf(row->model, sizeof row->model, "%.95s", me_csv_cell(csv, "model"));
+    row->tdp_w = atof(me_csv_cell(csv, "tdp_w"));
+    row->threads = threads ? threads : 2 * cores;
+    row->threads_guessed = !threads;
+}
+
+/* Some models stand in the table twice, by two names and with two figures: the maker's own is right. */
+static bool is_makers(const struct me_csv *csv)
+{
+    const char *source = me_csv_cell(csv, "source");
+    return strstr(source, "intel_ark") || strstr(source, "amd.com");
+}
+
 bool me_cpu_find(const char *model, struct me_cpu_row *row)
 {
     char name[128] = "", wanted[128], key[128];
@@ -81,17 +98,17 @@ bool me_cpu_find(const char *model, struct me_cpu_row *row)
     make_key(name, wanted, sizeof wanted);
     turn_old_mobile(wanted, sizeof wanted);
     size_t len = 0;
+    bool found = false;
     const char *text = wanted[0] ? me_data_find("cpu_tdp.csv", &len) : NULL;
     struct me_csv csv;
     me_csv_begin(&csv, text ? text : "", len);
     while (me_csv_next(&csv)) {
         make_key(me_csv_cell(&csv, "model"), key, sizeof key);
-        if (strcmp(key, wanted)) continue;
-        int threads = atoi(me_csv_cell(&csv, "threads")), cores = atoi(me_csv_cell(&csv, "cores"));
-        snprintf(row->model, sizeof row->model, "%.95s", me_csv_cell(&csv, "model"));
-        row->tdp_w = atof(me_csv_cell(&csv, "tdp_w"));
-        row->threads = threads ? threads : 2 * cores;
-        return row->tdp_w > 0;
+        if (strcmp(key, wanted) || atof(me_csv_cell(&csv, "tdp_w")) <= 0) continue;
+        bool makers = is_makers(&csv);
+        if (!found || makers) fill_row(&csv, row);
+        if (makers) return true;
+        found = true;
     }
-    return false;
+    return found;
 }

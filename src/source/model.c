@@ -32,8 +32,8 @@ double me_model_max_w(const struct me_cpu *cpu, char *basis, size_t size)
         return row.tdp_w * sockets;
     }
     if (row.threads > 0) {
-        snprintf(basis, size, "TDP %g W of %.64s x %d/%d threads", row.tdp_w, row.model, threads,
-                 row.threads);
+        snprintf(basis, size, "TDP %g W of %.64s x %d/%d threads%s", row.tdp_w, row.model, threads,
+                 row.threads, row.threads_guessed ? ", taken as 2 a core" : "");
         return row.tdp_w * threads / row.threads;
     }
     snprintf(basis, size, "%g W x %d threads: how many %.64s has is not known", ME_MODEL_W_PER_THREAD,

@@ -27,6 +27,10 @@ static void test_find(void **state)
         {"", "BM", 650.794, 2022, ME_BASIS_LIFE_CYCLE, 0, "countries: BM 2022, life-cycle (CodeCarbon, MIT)"},
         {"", "AX", 0, 2025, ME_BASIS_LIFE_CYCLE, 0,
          "grid zones: AX 2025, life-cycle (Electricity Maps, ODbL 1.0)"},
+        {"", "CF", 24, 2025, ME_BASIS_LIFE_CYCLE, 0, /* 0 in the table of countries */
+         "grid zones: CF 2025, life-cycle (Electricity Maps, ODbL 1.0)"},
+        {"", "CAF", 24, 2025, ME_BASIS_LIFE_CYCLE, 0,
+         "grid zones: CF 2025, life-cycle (Electricity Maps, ODbL 1.0)"},
         {"aws:eu-central-1", "", 342, 2025, ME_BASIS_LIFE_CYCLE, 1.35,
          "cloud regions: aws:eu-central-1 2025, life-cycle (Electricity Maps, ODbL 1.0)"},
         {"eu-central-1", "FR", 342, 2025, ME_BASIS_LIFE_CYCLE, 1.35, /* the region goes before the country */

@@ -305,6 +305,34 @@ static void test_stalled_platform_gives_way(void **state)
     tear_down(&rig);
 }
 
+/* psys that is not wired moves, and shows less than the package it covers. */
+static void test_false_platform_gives_way(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t tenths; /* of the package's energy */
+        int counted;
+        double energy_j;
+    } cases[] = {{2, 0, 90}, {8, 0, 90}, {10, 1, 75}, {12, 1, 90}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        rig.record.channels[2].why_not[0] = '\0';
+        for (uint64_t s = 0; s < rig.record.series.count; s++)
+            rig.record.series.readings[s * CHANNELS + 2].count = s * 500000 * cases[i].tenths;
+        me_channels_count(rig.record.channels, CHANNELS);
+        assert_true(rig.record.channels[2].counted);
+        add(&rig);
+        assert_int_equal(rig.result.channels[2].counted, cases[i].counted);
+        assert_int_equal(rig.result.channels[0].counted, !cases[i].counted);
+        assert_near(rig.result.repeats[2].energy_j, cases[i].energy_j);
+        assert_string_equal(
+            rig.result.machines[0].reason,
+            cases[i].counted ? "" : "psys shows less than the packages it covers and is not counted");
+        tear_down(&rig);
+    }
+}
+
 static void test_all_stalled(void **state)
 {
     (void)state;
@@ -319,7 +347,7 @@ static void test_all_stalled(void **state)
     tear_down(&rig);
 }
 
-/* In 50 ms a slow counter may rightly stand still: it counts, with 0 J. */
+/* In 50 ms a slow counter may rightly stand still: it counts, and its energy is not known, not 0. */
 static void test_short_record_is_no_stall(void **state)
 {
     (void)state;
@@ -330,7 +358,33 @@ static void test_short_record_is_no_stall(void **state)
     rig.record.channels[0].max_power_w = 1000;
     add(&rig);
     assert_int_equal(rig.result.channels[1].counted, 1);
-    assert_near(rig.result.repeats[2].energy_j, 75);
+    assert_true(isnan(rig.result.repeats[2].energy_j));
+    assert_string_equal(rig.result.repeats[2].note, "package-0/dram: shorter than the counter's tick");
+    assert_near(rig.result.energies[2 * CHANNELS].energy_j, 75);
+    assert_true(isnan(rig.result.energies[2 * CHANNELS + 1].energy_j));
+    assert_string_equal(rig.result.machines[0].status, "failed");
+    tear_down(&rig);
+}
+
+/* Calls of a region may be shorter than a tick; all of them together may not. */
+static void test_region_without_a_tick(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    for (size_t i = 17; i < 19; i++) /* 16 to 18 show one value of each */
+        memcpy(&rig.record.series.readings[i * CHANNELS], &rig.record.series.readings[16 * CHANNELS],
+               CHANNELS * sizeof(struct me_reading));
+    add_region(&rig.record, "still", 1, 16, 17);
+    add_region(&rig.record, "still", 1, 17, 18);
+    add_region(&rig.record, "train", 1, 16, 17);
+    add_region(&rig.record, "train", 1, 17, 20);
+    add(&rig);
+    assert_int_equal(rig.result.region_count, 2);
+    assert_string_equal(rig.result.regions[0].region, "still");
+    assert_true(isnan(rig.result.regions[0].energy_j));
+    assert_near(rig.result.regions[1].energy_j, 24);
+    assert_near(rig.result.repeats[2].energy_j, 90);
     tear_down(&rig);
 }
 
@@ -627,8 +681,10 @@ int main(void)
         cmocka_unit_test(test_fault_of_an_uncounted_channel),
         cmocka_unit_test(test_stalled_counter_is_not_counted),
         cmocka_unit_test(test_stalled_platform_gives_way),
+        cmocka_unit_test(test_false_platform_gives_way),
         cmocka_unit_test(test_all_stalled),
         cmocka_unit_test(test_short_record_is_no_stall),
+        cmocka_unit_test(test_region_without_a_tick),
         cmocka_unit_test(test_failed_counter_is_no_stall),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_regions),

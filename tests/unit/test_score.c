@@ -219,6 +219,49 @@ static void test_who_is_not_ranked(void **state)
     check(entries, 6);
 }
 
+/* One package of two is no total of packages, whatever it used; a dead psys that nothing counts on, a
+ * mirror, or a channel that another one covers, take nothing away. */
+static void test_a_total_with_a_gap(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scope, *why_not;
+        bool ranked;
+    } cases[] = {
+        {"package", "energy_uj: Input/output error", false},
+        {"package", "did not move", false},
+        {"package", "stands at 0: no meter behind it", false},
+        {"platform", "stands at 0: no meter behind it", true},
+        {"dram", "did not move", true},
+        {"package", "mirrors package-0-die-0: one counter, shown twice", true},
+        {"package", "repeats package-0, by way of intel-rapl-mmio", true},
+        {"package", "not added: the same as package-0 of powercap", true},
+        {"core", "energy_uj: Input/output error", true},
+    };
+    static const struct entry entries[] = {
+        {{"package"}, "counter", "live", NULL, NULL, "", {30}, 1, 1, 1, 1, 1, NULL},
+        {{"package"}, "counter", "live", NULL, NULL, "", {10}, 1, 1, 1, 1, 1, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct me_result result;
+        build(&result, entries, 2);
+        struct me_row_channel *row = &result.channels[result.channel_count++];
+        *row = (struct me_row_channel){.machine_id = 1, .channel = "package-1"};
+        snprintf(row->scope, sizeof row->scope, "%s", cases[i].scope);
+        snprintf(row->why_not, sizeof row->why_not, "%s", cases[i].why_not);
+        assert_int_equal(me_result_rank(&result, NULL), 0);
+        const struct me_row_summary *first = &result.summaries[0], *second = &result.summaries[1];
+        if (second->place != cases[i].ranked || first->place != 1 + cases[i].ranked)
+            fail_msg("%s %s: places %d, %d", cases[i].scope, cases[i].why_not, first->place, second->place);
+        assert_int_equal(second->carbon_place, cases[i].ranked);
+        assert_int_equal(second->group, cases[i].ranked);
+        assert_int_equal(strstr(second->reason, "not ranked: its total lacks package-1 (") != NULL,
+                         !cases[i].ranked);
+        assert_true(second->energy_mean_j == 10); /* what was measured stays */
+        me_result_release(&result);
+    }
+}
+
 static void test_bases(void **state)
 {
     (void)state;
@@ -359,10 +402,15 @@ static void test_statistics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_t_table),    cmocka_unit_test(test_t_is_smooth),
-        cmocka_unit_test(test_ci_edges),   cmocka_unit_test(test_places),
-        cmocka_unit_test(test_groups),     cmocka_unit_test(test_who_is_not_ranked),
-        cmocka_unit_test(test_bases),      cmocka_unit_test(test_which_repeats_enter),
+        cmocka_unit_test(test_t_table),
+        cmocka_unit_test(test_t_is_smooth),
+        cmocka_unit_test(test_ci_edges),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_who_is_not_ranked),
+        cmocka_unit_test(test_a_total_with_a_gap),
+        cmocka_unit_test(test_bases),
+        cmocka_unit_test(test_which_repeats_enter),
         cmocka_unit_test(test_statistics),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

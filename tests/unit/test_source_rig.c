@@ -281,6 +281,100 @@ static void test_disabled_and_broken(void **state)
     rig_end(&rig);
 }
 
+static enum me_fault fault_of(const struct run *run, size_t c)
+{
+    struct me_energy energy;
+    return me_series_energy(&run->series, &run->meter.channels[c], c, run->first, run->last, &energy);
+}
+
+/* A tick of 15 ms: the energy is right to one tick at either end, over any length; and dies that mirror
+ * each other are told from dies that do not. */
+static void test_slow_tick(void **state)
+{
+    (void)state;
+    static const char *const zones[] = {
+        "intel-rapl:0,name=package-0-die-0,power=50,tick_ms=15,offset=5000000",
+        "intel-rapl:1,name=package-0-die-1,mirror=intel-rapl:0",
+        "intel-rapl:2,name=package-1,power=80,tick_ms=15,offset=262143328000", NULL};
+    static const int lengths_ms[] = {4, 40, 400};
+    static const double power_w[] = {50, 0, 80};
+    struct rig rig;
+    rig_start(&rig, zones);
+    for (size_t i = 0; i < 3; i++) {
+        struct run run;
+        run_begin(&run, &rig, 10);
+        assert_true(run.meter.channels[0].counted && run.meter.channels[2].counted);
+        assert_false(run.meter.channels[1].counted);
+        rest_ms(lengths_ms[i]);
+        run_stop(&run);
+        for (size_t c = 0; c < 3; c += 2) {
+            struct me_energy energy;
+            assert_int_equal(
+                me_series_energy(&run.series, &run.meter.channels[c], c, run.first, run.last, &energy),
+                ME_FAULT_NONE);
+            double span_s = me_ns_to_s(run.series.time_ns[run.last] - run.series.time_ns[run.first]);
+            assert_true(fabs(me_energy_j(energy) - power_w[c] * span_s) <= power_w[c] * (0.015 + 0.002));
+        }
+        run_release(&run);
+    }
+    rig_end(&rig);
+}
+
+/* A counter that dies in the middle, and one that somebody sets back, have no energy to tell: neither
+ * what they showed before nor a whole range. The other zone is not touched by it. */
+static void test_dies_and_set_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int rest_ms;
+        enum me_fault fault;
+    } cases[] = {{"intel-rapl:1 freeze", 1300, ME_FAULT_STALLED},
+                 {"intel-rapl:1 energy 5", 50, ME_FAULT_BACKWARDS},
+                 {"intel-rapl:1 ok", 50, ME_FAULT_NONE}};
+    static const char *const zones[] = {"intel-rapl:0,name=package-0,power=50",
+                                        "intel-rapl:1,name=package-1,power=50,offset=60000000000", NULL};
+    struct rig rig;
+    rig_start(&rig, zones);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct run run;
+        run_begin(&run, &rig, 50);
+        rest_ms(100);
+        rig_tell(&rig, cases[i].line);
+        rest_ms(cases[i].rest_ms);
+        run_stop(&run);
+        assert_int_equal(fault_of(&run, 1), cases[i].fault);
+        check_energy(&run, 0, 50);
+        run_release(&run);
+        rig_tell(&rig, "intel-rapl:1 ok");
+    }
+    rig_end(&rig);
+}
+
+/* Rule 8 is each channel's: one that does not count, and wraps fast, is followed too, and its losses
+ * are its own. 0.5 J at 100 W are 5 ms. */
+static void test_uncounted_wraps(void **state)
+{
+    (void)state;
+    static const char *const zones[] = {"intel-rapl:0,name=package-0,power=50",
+                                        "intel-rapl:0:0,name=core,power=20,range=500000,max_power=50", NULL};
+    struct rig rig;
+    struct run run;
+    rig_start(&rig, zones);
+    run_begin(&run, &rig, 1);
+    assert_true(run.meter.channels[0].counted && !run.meter.channels[1].counted);
+    rest_ms(400);
+    run_stop(&run);
+    assert_true(run.last - run.first > 40); /* every 2.5 ms, though 1 Hz was asked for */
+    check_energy(&run, 0, 50);
+    if (fault_of(&run, 1) == ME_FAULT_NONE)
+        check_energy(&run, 1, 20);
+    else
+        assert_int_equal(fault_of(&run, 1), ME_FAULT_TOO_LONG); /* this machine was busy */
+    run_release(&run);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +384,9 @@ int main(void)
         cmocka_unit_test(test_vanished_zone),
         cmocka_unit_test(test_dies),
         cmocka_unit_test(test_disabled_and_broken),
+        cmocka_unit_test(test_slow_tick),
+        cmocka_unit_test(test_dies_and_set_back),
+        cmocka_unit_test(test_uncounted_wraps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
