@@ -5,32 +5,36 @@
 
 /* Our line goes to the front of authorized_keys: all bytes behind it stay as they are, also where the
  * file does not end with a newline, and taking the line away gives back the very file. The new file
- * is complete before it takes the old one's place. Files may hold any byte, so none goes through a
- * shell variable; what is written goes through cat and sed, which name a full disk as the shell's
- * own printf does not. */
+ * is complete before it takes the old one's place; it is opened as a file that must not exist yet.
+ * Files may hold any byte, so none goes through a shell variable; what is written goes through sed,
+ * which names a full disk as the shell's own printf does not. */
 static const char body[] =
     "LC_ALL=C; export LC_ALL\n"
     "umask 077\n"
-    "fail() { rm -f \"$new\"; printf '%s\\n' \"$1\" >&2; exit 1; }\n"
+    "set -C\n"
+    "tidy() { [ -z \"$new\" ] || rm -f \"$new\"; }\n"
+    "fail() { printf '%s\\n' \"$1\" >&2; exit 1; }\n"
     "new=\n"
     "dir=$HOME/.ssh\n"
     "file=$dir/authorized_keys\n"
     "if [ -L \"$file\" ]; then file=$(readlink -f \"$file\") || fail \"$file is a dangling link\"; fi\n"
     "if [ -n \"$line\" ] && [ ! -d \"$dir\" ]; then mkdir -m 0700 \"$dir\" || fail \"cannot make $dir\"; fi\n"
-    "trap 'rm -f \"$new\"' EXIT\n"
+    "trap tidy EXIT\n"
     "trap 'exit 1' HUP INT TERM\n"
-    "if [ -n \"$line\" ] || { [ -f \"$file\" ] && grep -q -- \" $comment\\$\" \"$file\"; }; then\n"
-    "    new=$(mktemp \"$file.XXXXXX\" 2>&1) || { why=$new; new=; fail \"cannot write beside $file: $why\"; "
-    "}\n"
-    "    if [ -n \"$line\" ]; then\n"
-    "        when=$(date -d \"@$expiry\" +%Y%m%d%H%M) || fail 'date cannot tell the expiry'\n"
-    "        printf 'restrict,expiry-time=\"%s\" %s\\n' \"$when\" \"$line\" | cat >\"$new\" || fail \"cannot "
-    "write $new\"\n"
-    "    fi\n"
-    "    if [ -f \"$file\" ]; then\n"
-    "        sed \"/ $comment\\$/d\" \"$file\" >>\"$new\" || fail \"cannot write $new\"\n"
-    "    fi\n"
-    "    chmod 0600 \"$new\" && mv -f \"$new\" \"$file\" || fail \"cannot replace $file\"\n"
+    "if [ -n \"$line\" ]; then\n"
+    "    when=$(date -d \"@$expiry\" +%Y%m%d%H%M) || fail 'date cannot tell the expiry'\n"
+    "    old=/dev/null\n"
+    "    if [ -f \"$file\" ]; then old=$file; fi\n"
+    "    new=$file.$comment.$$\n"
+    "    sed \"1!{/ $comment\\$/d;}\" - \"$old\" >\"$new\" <<END || fail \"cannot write $new\"\n"
+    "restrict,expiry-time=\"$when\" $line\n"
+    "END\n"
+    "elif [ -f \"$file\" ] && grep -q -- \" $comment\\$\" \"$file\"; then\n"
+    "    new=$file.$comment.$$\n"
+    "    sed \"/ $comment\\$/d\" \"$file\" >\"$new\" || fail \"cannot write $new\"\n"
+    "fi\n"
+    "if [ -n \"$new\" ]; then\n"
+    "    mv -f \"$new\" \"$file\" || fail \"cannot replace $file\"\n"
     "    new=\n"
     "fi\n";
 
@@ -74,12 +78,38 @@ static int run_script(struct me_preparation *preparation, struct me_host *host, 
     return rc;
 }
 
+/* Logs in as mpirun's ssh will: with the experiment's key alone. That a command runs there as this
+ * user has been seen before; only the way in is new. */
+static int try_key(struct me_preparation *preparation, struct me_host *host, struct me_error *err)
+{
+    struct me_error reason = {0};
+    struct me_remote *remote = NULL;
+    struct me_machine machine = *host->machine;
+    char key[1200];
+    snprintf(key, sizeof key, "%s/id_ed25519", preparation->aside);
+    machine.password = NULL;
+    machine.key_filename = key;
+    int rc = host->ops->connect(&remote, &machine, &preparation->remote_options, &reason);
+    host->ops->close(remote);
+    if (!rc) return 0;
+    return me_fail(err, ME_E_MACHINE,
+                   "%s: the experiment key was put into ~/.ssh/authorized_keys but does not log in; see "
+                   "sshd_config there: PubkeyAuthentication, AuthorizedKeysFile, StrictModes",
+                   host->machine->name);
+}
+
 void me_access_install(struct me_preparation *preparation, struct me_host *host)
 {
     struct me_error err = {0};
-    if (!host->state) return;
-    host->key_installed = true; /* from here on it may be there, also if we hear of an error */
-    if (run_script(preparation, host, preparation->public_key, false, &err)) me_host_fail(host, &err);
+    if (host->state) {
+        host->key_installed = true; /* from here on it may be there, also if we hear of an error */
+        if (run_script(preparation, host, preparation->public_key, false, &err) ||
+            try_key(preparation, host, &err)) {
+            me_host_fail(host, &err);
+            return;
+        }
+    }
+    host->step = ME_STEP_READY;
 }
 
 void me_access_remove(struct me_preparation *preparation, struct me_host *host)
@@ -100,32 +130,4 @@ void me_access_clean(struct me_preparation *preparation, struct me_host *host)
         me_host_fail(host, &err);
     else
         host->step = ME_STEP_READY;
-}
-
-/* Logs in as mpirun's ssh will: with the experiment's key alone. */
-void me_access_verify(struct me_preparation *preparation, struct me_host *host)
-{
-    struct me_error err = {0};
-    struct me_remote *remote = NULL;
-    struct me_machine machine = *host->machine;
-    char key[1200];
-    int status = 0;
-    if (host->state) {
-        snprintf(key, sizeof key, "%s/id_ed25519", preparation->aside);
-        machine.password = NULL;
-        machine.key_filename = key;
-        int rc = host->ops->connect(&remote, &machine, &preparation->remote_options, &err);
-        if (!rc) rc = host->ops->exec(remote, "true", NULL, 30, NULL, NULL, &status, &err);
-        host->ops->close(remote);
-        if (!rc && status) rc = me_fail(&err, ME_E_MACHINE, "exit status %d", status);
-        if (rc) {
-            me_fail(&err, ME_E_MACHINE,
-                    "%s: the experiment key was put into ~/.ssh/authorized_keys but does not log in; see "
-                    "sshd_config there: PubkeyAuthentication, AuthorizedKeysFile, StrictModes",
-                    host->machine->name);
-            me_host_fail(host, &err);
-            return;
-        }
-    }
-    host->step = ME_STEP_READY;
 }

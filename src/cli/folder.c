@@ -29,7 +29,7 @@ static bool begins_with_mark(const char *path)
     return ours;
 }
 
-/* The absolute path that stands in env and ssh_config. Open MPI splits the agent's at blanks and colons. */
+/* The absolute path that stands in env and ssh_config. */
 static int absolute(const char *output, char *path, size_t size, struct me_error *err)
 {
     char copy[1024];
@@ -45,11 +45,11 @@ static int absolute(const char *output, char *path, size_t size, struct me_error
     int n = snprintf(path, size, "%s/%s.d", strcmp(real, "/") ? real : "", base);
     free(real);
     if (n < 0 || (size_t)n >= size || n > 900) return me_fail(err, ME_E_INPUT, "-o: the path is too long");
-    if (strpbrk(path, " \t:\"'\\\n"))
-        return me_fail(
-            err, ME_E_INPUT,
-            "-o: Open MPI cannot use a launch agent in %s (blanks, colons, quotes); choose another folder",
-            path);
+    if (strpbrk(path, "\"\\\n")) /* not every ssh can read them in its config */
+        return me_fail(err, ME_E_INPUT,
+                       "-o: %s has a double quote, a backslash or a newline in it, which ssh's "
+                       "configuration cannot hold; choose another folder",
+                       path);
     return 0;
 }
 

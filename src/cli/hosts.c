@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 #include "cli.h"
 #include "me/version.h"
 #include "prepare.h"
@@ -47,6 +48,32 @@ const struct me_command me_cli_hosts_command = {
     .takes_command = true,
 };
 
+/* A path as the user's shell takes it; quoted only where it must be. */
+static void put_word(struct me_buffer *out, const char *path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.,@%:/";
+    if (path[strspn(path, plain)])
+        me_buffer_shell_quoted(out, path);
+    else
+        me_buffer_puts(out, path);
+}
+
+static void print_next(const struct me_prepare_options *settings)
+{
+    const char *output = settings->output;
+    struct me_buffer text = ME_BUFFER_INIT;
+    char env[1100];
+    snprintf(env, sizeof env, "%s%s.d/env", output[0] == '/' ? "" : "./", output);
+    me_buffer_printf(&text, "\nWritten: %s and %s.d (the key expires in %d days). Next:\n  . ", output,
+                     output, settings->key_days);
+    put_word(&text, env);
+    me_buffer_puts(&text, "\n  mpirun -hostfile ");
+    put_word(&text, output);
+    me_buffer_puts(&text, " me_bench EXPERIMENT\n");
+    if (!text.failed) fputs(text.data, stdout);
+    me_buffer_release(&text);
+}
+
 int me_cli_hosts(int argc, char **argv, struct me_error *err)
 {
     struct me_prepare_options settings;
@@ -64,11 +91,7 @@ int me_cli_hosts(int argc, char **argv, struct me_error *err)
     settings.command = operands.command;
     if (me_prepare_read(operands.values[0], &settings, &cluster, err)) return -1;
     int rc = me_prepare(&cluster, &settings, stdout, err);
-    if (!rc && !settings.check)
-        printf("\nWritten: %s and %s.d (the key expires in %d days). Next:\n"
-               "  . %s%s.d/env\n  mpirun -hostfile %s me_bench EXPERIMENT\n",
-               settings.output, settings.output, settings.key_days, settings.output[0] == '/' ? "" : "./",
-               settings.output, settings.output);
+    if (!rc && !settings.check) print_next(&settings);
     me_cluster_release(&cluster);
     return rc;
 }

@@ -12,31 +12,48 @@
 #define TIMEOUT_S        60
 
 /* Runs under the login shell's environment, as mpirun's own commands will. Answers are lines
- * "me:KEY=VALUE"; what a chatty .bashrc prints is passed over. */
+ * "me:KEY=VALUE"; what a chatty .bashrc prints is passed over. Each of a thousand machines runs it, so
+ * that what the shell can do itself starts no process; ldd, which starts many, only tells of what
+ * is broken. */
 static const char body[] =
     "LC_ALL=C; export LC_ALL\n"
-    "exec 3>&1 </dev/null\n"
-    "tell() { printf 'me:%s=%s\\n' \"$1\" \"$(printf '%s' \"$2\" | tr '\\n' ' ')\" >&3; }\n"
+    "set -f\n"
+    "exec </dev/null\n"
+    "nl='\n'\n"
+    "answers=\n"
+    "tell() { answers=${answers}me:$1=${2%%\"$nl\"*}$nl; }\n"
     "tell begin \"$(date +%s.%N)\"\n"
-    "tell arch \"$(uname -m)\"\n"
-    "tell boot \"$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)\"\n"
+    "{ read -r arch </proc/sys/kernel/arch; } 2>/dev/null || arch=$(uname -m)\n"
+    "tell arch \"$arch\"\n"
+    "{ read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null || boot=\n"
+    "tell boot \"$boot\"\n"
     "tell home \"$HOME\"\n"
     "tell ssh \"$SSH_CONNECTION\"\n"
-    "tell free \"$(df -Pk \"$HOME\" 2>/dev/null | awk 'NR == 2 { print $4 }')\"\n"
-    "tell mpi \"$(mpirun --version 2>/dev/null | head -n 1)\"\n"
-    "tell daemon \"$(command -v orted || command -v prted)\"\n"
-    "run() { \"$1\" --version 2>/dev/null | head -n 1; }\n"
-    "bench=$(command -v me_bench)\n"
+    "disk=$(df -Pk \"$HOME\" 2>/dev/null)\n"
+    "case $disk in *\"$nl\"*) set -- ${disk#*\"$nl\"} ;; *) set -- ;; esac\n"
+    "tell free \"$4\"\n"
+    "tell mpi \"$(mpirun --version 2>/dev/null)\"\n"
+    "if command -v orted >/dev/null || command -v prted >/dev/null; then tell daemon yes; fi\n"
+    "missing() {\n"
+    "    set -- $(ldd \"$@\" 2>/dev/null | awk '/not found/ { print $1 }' | sort -u)\n"
+    "    tell missing \"$*\"\n"
+    "}\n"
+    "ask_version() { version=$(\"$1\" --version 2>/dev/null); version=${version%%\"$nl\"*}; }\n"
+    "bench=\n"
     "version=\n"
-    "if [ -n \"$bench\" ]; then version=$(run \"$bench\"); fi\n"
+    "if command -v me_bench >/dev/null; then\n"
+    "    bench=$(command -v me_bench)\n"
+    "    ask_version \"$bench\"\n"
+    "fi\n"
     "stage=$HOME/.cache/machine-energy/$stage_id/bin\n"
     "if [ \"$version\" != \"$want\" ] && [ -x \"$stage/me_bench\" ] && [ -x \"$stage/me_kernel\" ]; then\n"
     "    bench=$stage/me_bench\n"
-    "    version=$(run \"$bench\")\n"
+    "    ask_version \"$bench\"\n"
     "    tell staged yes\n"
-    "    if [ -z \"$version\" ]; then tell failed \"$(\"$bench\" --version 2>&1 | head -n 1)\"; fi\n"
-    "    tell missing \"$(ldd \"$bench\" \"$stage/me_kernel\" 2>/dev/null | awk '/not found/ { print $1 }' | "
-    "sort -u)\"\n"
+    "    if [ \"$version\" != \"$want\" ]; then\n"
+    "        tell failed \"$(\"$bench\" --version 2>&1)\"\n"
+    "        missing \"$bench\" \"$stage/me_kernel\"\n"
+    "    fi\n"
     "fi\n"
     "tell bench \"$bench\"\n"
     "tell version \"$version\"\n"
@@ -48,10 +65,13 @@ static const char body[] =
     "    kernel=$dir/me_kernel\n"
     "    [ -x \"$kernel\" ] || kernel=$dir/../libexec/machine-energy/me_kernel\n"
     "    text=$(\"$kernel\" \"$framework\" --check 2>&1)\n"
-    "    tell work $?\n"
-    "    tell worktext \"$(printf '%s\\n' \"$text\" | head -n 1)\"\n"
+    "    work=$?\n"
+    "    if [ $work = 127 ]; then missing \"$kernel\"; work=1; fi\n"
+    "    tell work $work\n"
+    "    tell worktext \"$text\"\n"
     "fi\n"
-    "tell end \"$(date +%s.%N)\"\n";
+    "tell end \"$(date +%s.%N)\"\n"
+    "printf '%s' \"$answers\"\n";
 
 static void assign(struct me_buffer *out, const char *name, const char *value)
 {
@@ -252,7 +272,7 @@ static int ask(struct me_preparation *preparation, struct me_host *host, struct 
                                                                answer, &errout, &status, err);
     double after_s = now_s();
     if (!rc && me_preflight_parse(answer->data ? answer->data : "", &host->facts, &begin_s, &end_s)) {
-        const char *said = errout.len ? errout.data : answer->len ? answer->data : "no answer";
+        const char *said = errout.data ? errout.data : answer->data ? answer->data : "no answer";
         rc = me_fail(err, ME_E_MACHINE, "%s: no POSIX shell to work with there (exit status %d): %.*s",
                      host->machine->name, status, (int)strcspn(said, "\r\n"), said);
     }

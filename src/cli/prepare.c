@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include "me/carbon.h"
+#include "me/source.h"
 #include "me/workload.h"
 
 void me_prepare_defaults(struct me_prepare_options *options)
@@ -49,8 +50,9 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
         read.experiment.command = NULL;
     }
     if (options->command) read.experiment.command = options->command;
+    const char *sources = read.experiment.sources;
     if ((!read.experiment.command && check_workload(read.experiment.framework, err)) ||
-        check_places(&read, err)) {
+        (sources && me_sources_check(sources, err)) || check_places(&read, err)) {
         me_cluster_release(&read);
         return -1;
     }
@@ -212,10 +214,6 @@ static int write_launch(struct me_preparation *preparation, struct me_error *err
     if (me_folder_begin(preparation, err)) return -1;
     me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_access_install, "installing the key");
     int rc = check_round(preparation, err);
-    if (!rc) {
-        me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_access_verify, "trying the key");
-        rc = check_round(preparation, err);
-    }
     fill_states(preparation);
     if (!rc) rc = me_folder_commit(preparation, err);
     take_back(preparation, rc != 0);

@@ -4,7 +4,7 @@
  *   pool.c        one thread a machine; Ctrl-C; the progress line
  *   preflight.c   what a machine answers: one script, one round trip
  *   stage.c       our programs to a machine that has none
- *   access.c      the experiment key on a machine: put there, proven, taken away
+ *   access.c      the experiment key on a machine: put there and proven, taken away
  *   network.c     which of our networks reaches a machine
  *   folder.c      gen.hosts and gen.hosts.d, written aside and renamed
  *   verdict.c     the table, a line a machine
@@ -109,8 +109,8 @@ void me_preflight_packages(const char *libraries, char *packages, size_t size);
 
 /* ---- stage.c, access.c */
 void me_stage(struct me_preparation *preparation, struct me_host *host);
+/* Puts the key there, and logs in with it. */
 void me_access_install(struct me_preparation *preparation, struct me_host *host);
-void me_access_verify(struct me_preparation *preparation, struct me_host *host);
 void me_access_remove(struct me_preparation *preparation, struct me_host *host);
 /* Also takes the staged files away. */
 void me_access_clean(struct me_preparation *preparation, struct me_host *host);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "cli.h"
 #include "me/launch.h"
+#include "me/source.h"
 #include "me/version.h"
 #include "prepare.h"
 
@@ -25,13 +26,13 @@ static const struct me_option bench_rows[] = {
     {"append", 0, ME_OPTION_FLAG, offsetof(struct settings, append), 0, 0, NULL,
      "add repeats to an existing experiment"},
     {"force", 0, ME_OPTION_FLAG, offsetof(struct settings, force), 0, 0, NULL,
-     "move an existing experiment aside and begin a new one"},
+     "move an existing experiment aside (EXPERIMENT.old-TIME) and begin a new one"},
     {"progress", 0, ME_OPTION_STRING, offsetof(struct settings, progress), 0, 0, "MODE",
-     "auto (default), lines, or none"},
-    {"lost-after", 0, ME_OPTION_DOUBLE, offsetof(struct settings, lost_after_s), 1, 86400, "SECONDS",
-     "wait for the machines' records after a stop was asked for (default 30)"},
+     "auto (default: one line a machine on a terminal), lines, or none"},
+    {"lost-after", 0, ME_OPTION_DOUBLE, offsetof(struct settings, lost_after_s), 1, 86400, "S",
+     "seconds of silence after which a machine counts as lost, also when a stop was asked for (default 30)"},
     {"root", 0, ME_OPTION_STRING, offsetof(struct settings, root), 0, 0, "DIR",
-     "where the machines' /sys and /proc are found (default /)"},
+     "where /sys and /proc are found (default /; a container's /host)"},
     {.name = NULL},
 };
 
@@ -155,26 +156,35 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
     char env_file[1100], **argv = NULL;
     size_t made = 0;
     char **strip = password_variables(cluster);
-    char **words = strip ? bench_words(settings, experiment, command, &made, err) : NULL;
+    if (!strip) return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
+    char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);
     if (!rc) rc = me_launch_run(argv, env_file, strip, status, err);
     me_launch_argv_free(argv);
-    for (size_t i = 0; i < made; i++) free(words[i]);
+    for (size_t i = 0; words && i < made; i++) free(words[i]);
     free(words);
     free(strip);
     return rc;
+}
+
+/* The last part of a folder's path names its result: "runs/exp1/" -> 4 characters from 5. */
+static size_t last_part(const char *path, size_t *start)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t at = end;
+    while (at && path[at - 1] != '/') at--;
+    *start = at;
+    return end - at;
 }
 
 static bool has_result(const char *experiment)
 {
     char path[4200];
     struct stat st;
-    size_t len = strlen(experiment);
-    while (len > 1 && experiment[len - 1] == '/') len--;
-    size_t base = len;
-    while (base && experiment[base - 1] != '/') base--;
-    snprintf(path, sizeof path, "%.*s/%.*s.h5", (int)len, experiment, (int)(len - base), experiment + base);
+    size_t start, len = last_part(experiment, &start);
+    snprintf(path, sizeof path, "%.*s/%.*s.h5", (int)(start + len), experiment, (int)len, experiment + start);
     return stat(path, &st) == 0;
 }
 
@@ -199,6 +209,31 @@ static int run_all(const char *config, struct settings *settings, char *experime
     return reported > code ? reported : code;
 }
 
+/* What me_bench would refuse after all machines have been prepared for it. */
+static int check_line(const struct settings *settings, const char *experiment, struct me_error *err)
+{
+    const char *progress = settings->progress, *sources = settings->experiment.sources;
+    if (settings->append && settings->force)
+        return me_fail(err, ME_E_INPUT,
+                       "--append: not together with --force: one adds, the other begins anew");
+    if (progress && strcmp(progress, "auto") && strcmp(progress, "lines") && strcmp(progress, "none"))
+        return me_fail(err, ME_E_INPUT, "--progress: %.64s is not auto, lines or none", progress);
+    if (sources && me_sources_check(sources, err)) return -1;
+    size_t start, len = last_part(experiment, &start);
+    const char *name = experiment + start;
+    if (!len || !strncmp(name, "..", len) || len > 100 || experiment[0] == '-')
+        return me_fail(
+            err, ME_E_INPUT,
+            "EXPERIMENT: %.200s does not end in a name of at most 100 characters; give one such as "
+            "exp1",
+            experiment);
+    if (!has_result(experiment) || settings->append || settings->force) return 0;
+    return me_fail(
+        err, ME_E_INPUT,
+        "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
+        experiment);
+}
+
 int me_cli_run(int argc, char **argv, struct me_error *err)
 {
     struct me_option rows[ROWS_MAX];
@@ -216,18 +251,8 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
             printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
-    if (settings.append && settings.force)
-        return me_fail(err, ME_E_INPUT,
-                       "--append: not together with --force: one adds, the other begins anew");
+    if (check_line(&settings, operands.values[1], err)) return -1;
     settings.prepare.framework = settings.experiment.framework;
     settings.prepare.command = operands.command;
-    if (operands.values[1][0] == '-')
-        return me_fail(err, ME_E_INPUT, "EXPERIMENT: %.64s does not begin with a letter or digit",
-                       operands.values[1]);
-    if (has_result(operands.values[1]) && !settings.append && !settings.force)
-        return me_fail(
-            err, ME_E_INPUT,
-            "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
-            operands.values[1]);
     return run_all(operands.values[0], &settings, operands.values[1], operands.command, err);
 }

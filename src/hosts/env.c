@@ -40,17 +40,30 @@ static void set_network(const struct me_cluster *cluster, const struct me_host_s
     set_both(out, "OMPI_MCA_oob_tcp_if_include", "PRTE_MCA_prte_if_include", network);
 }
 
+/* Open MPI takes the agent's text apart at blanks and colons, with no way to quote them: where the
+ * folder has such in its name, a shell puts the path together again behind its back. */
+static void set_agent(const char *dir, struct me_buffer *out)
+{
+    struct me_buffer agent = ME_BUFFER_INIT;
+    if (strpbrk(dir, " \t:'"))
+        me_buffer_puts(&agent, "sh -c exec${IFS}\"$ME_HOSTS_DIR/agent\"${IFS}\"$@\" me");
+    else
+        me_buffer_printf(&agent, "%s/agent", dir);
+    if (agent.failed)
+        out->failed = true;
+    else
+        set_both(out, "OMPI_MCA_plm_rsh_agent", "PRTE_MCA_plm_ssh_agent", agent.data);
+    me_buffer_release(&agent);
+}
+
 void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *states, const char *dir,
                   struct me_buffer *out)
 {
-    struct me_buffer agent = ME_BUFFER_INIT;
     char sessions[24];
-    me_buffer_printf(&agent, "%s/agent", dir);
-    if (agent.failed) out->failed = true;
     me_buffer_puts(out,
                    "# Made by me hosts; for your shell: . env. OMPI_MCA_*: Open MPI 4; PRTE_MCA_*: 5.\n");
     set(out, "ME_HOSTS_DIR", dir);
-    set_both(out, "OMPI_MCA_plm_rsh_agent", "PRTE_MCA_plm_ssh_agent", agent.failed ? "" : agent.data);
+    set_agent(dir, out);
     me_buffer_puts(out, "# The machines hold no agent and no key of each other: the head starts them all.\n");
     set_both(out, "OMPI_MCA_plm_rsh_no_tree_spawn", "PRTE_MCA_plm_ssh_no_tree_spawn", "1");
     me_buffer_puts(
@@ -73,5 +86,4 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
         set(out, "PRTE_ALLOW_RUN_AS_ROOT", "1");
         set(out, "PRTE_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     }
-    me_buffer_release(&agent);
 }

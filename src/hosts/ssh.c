@@ -103,7 +103,7 @@ void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state
         out, "#!/bin/sh\n"
              "# Made by me hosts. mpirun calls: agent HOST WORDS...; the words are shell text for the\n"
              "# machine, joined with blanks as ssh joins them. They run under sh there, whatever the\n"
-             "# user's login shell is. Among them stands the path of this file, which the machine does\n"
+             "# user's login shell is. Among them stands how to call this file, which the machine does\n"
              "# not have and would not start without: it gets sh in its place, and starts nobody.\n"
              "host=$1\n"
              "shift\n"
@@ -112,8 +112,13 @@ void me_hosts_agent(const struct me_cluster *cluster, const struct me_host_state
         if (states[i].status == ME_STATUS_OK) agent_machine(&cluster->machines[i], &states[i], out);
     me_buffer_puts(out, "*) echo \"me agent: $host is not a machine of this hostfile\" >&2; exit 255 ;;\n"
                         "esac\n"
-                        "quoted=$(printf '%s' \"$setup$*\" |\n"
-                        "    sed -e 's/\\(mca plm_[rs]sh_agent\\) [^ ]*/\\1 sh/' -e \"s/'/'\\\\\\\\''/g\")\n"
+                        "before=\n"
+                        "for word do\n"
+                        "    case $before in plm_[rs]sh_agent) word=sh ;; esac\n"
+                        "    setup=\"$setup $word\"\n"
+                        "    before=$word\n"
+                        "done\n"
+                        "quoted=$(printf '%s' \"$setup\" | sed \"s/'/'\\\\\\\\''/g\")\n"
                         "exec ssh -F ");
     struct me_buffer path = ME_BUFFER_INIT;
     me_buffer_printf(&path, "%s/ssh_config", dir);

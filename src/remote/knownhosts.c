@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "ssh.h"
@@ -198,7 +199,8 @@ static int make_parent(const char *path)
     return mkdir(dir, 0700) && errno != EEXIST ? -1 : 0;
 }
 
-/* One write() in append mode: two machines recorded at once do not mix. */
+/* One write() in append mode: two machines recorded at once do not mix. The lock is for the newline that
+ * a file of the user's may lack at its end: one of us adds it, not two. */
 static int append(const struct me_known *known, const struct me_machine *machine, const char *key,
                   struct me_error *err)
 {
@@ -206,7 +208,7 @@ static int append(const struct me_known *known, const struct me_machine *machine
     struct me_buffer line = ME_BUFFER_INIT;
     int rc = -1;
     int fd = make_parent(known->path) ? -1 : open(known->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) goto fail;
+    if (fd < 0 || flock(fd, LOCK_EX)) goto fail;
     off_t end = lseek(fd, 0, SEEK_END);
     if (end > 0 && pread(fd, &last, 1, end - 1) != 1) goto fail;
     host_field(machine->address, machine->port, name, sizeof name);

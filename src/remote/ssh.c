@@ -1,9 +1,11 @@
 #include "ssh.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +38,22 @@ static void *wiping_realloc(void *memory, size_t size, void **abstract)
     return fresh;
 }
 
+/* sshd sends in Nagle's way until a command runs: its second small packet waits until we acknowledge
+ * the first, which the kernel puts off by 40 ms when we have nothing to say. Linux forgets the wish
+ * after a while, so every wait renews it. */
+static void acknowledge_at_once(int fd)
+{
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof one);
+}
+
 int me_ssh_wait(struct me_remote *remote, int64_t deadline)
 {
     int directions = libssh2_session_block_directions(remote->session);
     short events = 0;
     if (directions & LIBSSH2_SESSION_BLOCK_INBOUND) events |= POLLIN;
     if (directions & LIBSSH2_SESSION_BLOCK_OUTBOUND) events |= POLLOUT;
+    acknowledge_at_once(remote->fd);
     return me_net_wait(remote->fd, events ? events : POLLIN, deadline, remote->cancel) ? 0 : -1;
 }
 

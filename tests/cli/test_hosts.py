@@ -474,6 +474,7 @@ def test_linked_authorized_keys_stay_linked(ground_as_new):
 def test_home_without_ssh_folder_and_chatty_shell(ground_as_new):
     ground = ground_as_new
     home = ground["n3"].path("/home/dash")
+    assert hosts(ground, [ground["kb"].machine(2)]).rc == 0  # staged: no SFTP passes through a chatty shell
     ground["n3"].sh("mv /home/dash/.ssh /home/dash/.kept", check=True)
     ground["kb"].path("/root/.bashrc").write_text(CHATTY)
     try:
@@ -513,9 +514,27 @@ def test_files_of_others_are_left_alone(ground_as_new):
         result = hosts(ground, [ground["n1"].machine(1)], "-o", "lab.hosts")
         assert result.rc == 2 and f"{name} exists and is not of me hosts" in result.err, result
         assert listing(ground) == {name}
-    ground.head.sh("rm -rf lab.hosts*; mkdir 'exp two words'", check=True)
-    result = hosts(ground, [ground["n1"].machine(1)], "-o", "exp two words/gen.hosts")
-    assert result.rc == 2 and "Open MPI cannot use a launch agent" in result.err, result
+    ground.head.sh("rm -rf lab.hosts*; mkdir 'exp \"quoted\"'", check=True)
+    result = hosts(ground, [ground["n1"].machine(1)], "-o", 'exp "quoted"/gen.hosts')
+    assert result.rc == 2 and "has a double quote" in result.err, result
+
+
+def test_a_folder_with_blanks_and_a_quote_in_its_name(ground_as_new):
+    ground = ground_as_new
+    config = ground.write_config([ground["n1"].machine(1), ground["n3"].machine(2, user="dash")])
+    folder = Path(ground.work, "exp: it's  two $words")
+    folder.mkdir()
+    written = ground.head.run(["me", "hosts", config, "--framework", "sleep"], cwd=str(folder))
+    assert written.rc == 0, written
+    script = ". gen.hosts.d/env && mpirun -hostfile gen.hosts sh -c 'echo id=$ME_MACHINE_ID'"
+    launched = ground.head.sh(script, cwd=str(folder))
+    assert launched.rc == 0 and "id=1\n" in launched.out and "id=2\n" in launched.out, launched
+    ran = ground.head.run(["me", "run", config, "exp1", "-o", "lab hosts", "--", "sleep", "0.2"], cwd=str(folder))
+    assert ran.rc == 0 and (folder / "exp1/exp1.h5").exists(), ran
+    for output in "gen.hosts", "lab hosts":
+        cleaned = ground.head.run(["me", "clean", config, "-o", output], cwd=str(folder))
+        assert cleaned.rc == 0, cleaned
+    assert os.listdir(folder) == ["exp1"]
 
 
 def test_clean_without_a_hostfile_and_with_a_dead_machine(ground_as_new):
@@ -634,6 +653,10 @@ def test_as_an_ordinary_user(ground_as_new):
     ([], "no command; see me --help"),
     (["run", "config.json"], "too few operands"),
     (["run", "config.json", "exp1", "--append", "--force"], "--append: not together with --force"),
+    (["run", "config.json", "exp1", "--progress", "loud"], "--progress: loud is not auto, lines or none"),
+    (["run", "config.json", "exp1", "--sources", "powercp"], "there is no source powercp"),
+    (["run", "config.json", ".."], "EXPERIMENT: .. does not end in a name"),
+    (["run", "config.json", "-o", "x", "--", "true"], "too few operands"),
     (["run", "config.json", "exp1", "--repeats", "x"], "--repeats: x is not a whole number"),
     (["run", "config.json", "exp1", "--"], "no command behind --"),
     (["clean"], "too few operands"),
@@ -644,6 +667,34 @@ def test_misuse(ground_as_new, line, said):
     result = me(ground_as_new, *line)
     assert result.rc == 2 and said in result.err and result.err.count("\n") == 1 and not result.out, result
     assert not listing(ground_as_new)
+
+
+VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot"}
+
+
+def test_run_hands_on_every_option_of_me_bench(ground_as_new):
+    """The same rows in both --help texts, and each reaches me_bench's command line."""
+    ground = ground_as_new
+    rows = [set(re.findall(r"^ +(?:-\w, )?(--[\w-]+(?:=\w+)?.*\n(?: {20,}.*\n)*)",
+                           ground.head.run([*program, "--help"], check=True).out, re.M))
+            for program in (["me_bench"], ["me", "run"])]
+    assert len(rows[0]) > 10 and rows[0] - rows[1] == set()
+    given = []
+    for row in rows[0]:
+        name, value = re.match(r"(--[\w-]+)(=?)", row).groups()
+        if name not in ("--help", "--version", "--force", "--framework"):
+            given.append(name + (f"={VALUES.get(name, '3')}" if value else ""))
+    bin_ = Path(ground.work, "exp bin")
+    bin_.mkdir()
+    (bin_ / "mpirun").write_text("#!/bin/sh\ncase $1 in --version) exec /usr/bin/mpirun --version; esac\n"
+                                 "for word do echo \"word=$word\"; done\n")
+    (bin_ / "mpirun").chmod(0o755)
+    config = ground.write_config([ground["n1"].machine(1)])
+    path = f"{bin_}:{ground.head.environment('root')['PATH']}"
+    result = me(ground, "run", config, "exp1", *given, "--", "true", "a  b", env={"PATH": path})
+    words = re.findall(r"word=(.*)", result.out)
+    assert words[:3] == ["-hostfile", "gen.hosts", "me_bench"] and words[-4:] == ["exp1", "--", "true", "a  b"], result
+    assert sorted(words[3:-4]) == sorted(given), result
 
 
 def test_help_names_every_command(ground_as_new):

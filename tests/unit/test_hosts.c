@@ -154,6 +154,7 @@ static void agent_quotes_and_hides_its_path(void **state)
     assert_int_equal(chmod(path, 0700), 0);
     snprintf(command, sizeof command,
              "PATH=%s:$PATH sh %s/agent me-0007 ' echo' \"'one  \\$x'\" -mca plm_rsh_agent '\"%s/agent\"' "
+             "-mca plm_ssh_agent '\"sh -c exec${IFS}\"$ME_HOSTS_DIR/agent\"${IFS}\"$@\" me\"' "
              "'$ME_MACHINE_ID;' "
              "'echo \"$PATH\"'",
              dir, dir, dir);
@@ -161,7 +162,7 @@ static void agent_quotes_and_hides_its_path(void **state)
     assert_non_null(fgets(line, sizeof line, pipe));
     assert_string_equal(line, "-F me-0007\n");
     assert_non_null(fgets(line, sizeof line, pipe));
-    assert_string_equal(line, "one  $x -mca plm_rsh_agent sh 7\n");
+    assert_string_equal(line, "one  $x -mca plm_rsh_agent sh -mca plm_ssh_agent sh 7\n");
     assert_non_null(fgets(line, sizeof line, pipe));
     assert_string_equal(line, "/home/it's/.cache/bin:/usr/bin:/bin\n");
     assert_int_equal(pclose(pipe), 0);
@@ -170,6 +171,38 @@ static void agent_quotes_and_hides_its_path(void **state)
     snprintf(command, sizeof command, "rm -r %s", dir);
     assert_int_equal(system(command), 0);
     me_buffer_release(&out);
+}
+
+/* Open MPI takes the value apart at blanks (and at colons) and runs it: here as it would. */
+static void env_names_the_agent_in_any_folder(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const folders[] = {"plain", "two  words", "it's: 100% $x"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        struct me_buffer out = ME_BUFFER_INIT, command = ME_BUFFER_INIT;
+        char root[] = "/tmp/me-test-hosts-XXXXXX", dir[64], path[96], line[256] = "";
+        assert_non_null(mkdtemp(root));
+        snprintf(dir, sizeof dir, "%s/%s", root, folders[i]);
+        assert_int_equal(mkdir(dir, 0700), 0);
+        me_hosts_env(&f->cluster, f->states, dir, &out);
+        snprintf(path, sizeof path, "%s/agent", dir);
+        FILE *file = fopen(path, "w");
+        fputs("#!/bin/sh\necho \"$#,$1,$2\"\n", file);
+        fclose(file);
+        assert_int_equal(chmod(path, 0700), 0);
+        me_buffer_printf(&out, "case $OMPI_MCA_plm_rsh_agent in *:*) exit 1; esac\n"
+                               "set -f; IFS=' '; set -- $OMPI_MCA_plm_rsh_agent me-0007 'a  b'\n"
+                               "IFS='\n'; exec \"$@\"\n");
+        FILE *pipe = popen(out.data, "r");
+        assert_non_null(fgets(line, sizeof line, pipe));
+        assert_string_equal(line, "2,me-0007,a  b\n");
+        assert_int_equal(pclose(pipe), 0);
+        me_buffer_puts(&command, "rm -r ");
+        me_buffer_shell_quoted(&command, root);
+        assert_int_equal(system(command.data), 0);
+        me_buffer_release(&out);
+        me_buffer_release(&command);
+    }
 }
 
 static void env_names_a_network_only_if_all_are_in_it(void **state)
@@ -249,6 +282,7 @@ int main(void)
         WITH_FIXTURE(hostfile_leaves_out_what_is_not_ok),
         WITH_FIXTURE(ssh_config_and_known_hosts),
         WITH_FIXTURE(agent_quotes_and_hides_its_path),
+        WITH_FIXTURE(env_names_the_agent_in_any_folder),
         WITH_FIXTURE(env_names_a_network_only_if_all_are_in_it),
         WITH_FIXTURE(plan_holds_all_but_secrets),
         cmocka_unit_test(plan_refuses_a_command_without_end),

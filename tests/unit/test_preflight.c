@@ -3,6 +3,7 @@
 #include "../../src/cli/head.c"
 #include "../../src/cli/network.c"
 #include "../../src/cli/preflight.c"
+#include <sys/stat.h>
 #include "me_cmocka.h"
 
 void me_host_fail(struct me_host *host, const struct me_error *err) /* of prepare.c */
@@ -56,6 +57,79 @@ static void answers_among_noise(void **state)
     assert_true(facts.has_daemon && !facts.staged);
     assert_int_equal(facts.work_status, 0);
     assert_false(me_preflight_needs_stage(&facts));
+}
+
+static void write_program(const char *dir, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\n%s\n", text);
+    fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void run_script(const char *shell, const char *dir, char *answer, size_t size)
+{
+    struct me_cluster cluster = {.experiment = {.framework = "native"}};
+    struct me_preparation preparation = {
+        .cluster = &cluster, .head = {.stage_id = "id", .cwd = "/none"}, .count = 0};
+    struct me_buffer script = ME_BUFFER_INIT;
+    char path[128], command[512];
+    me_preflight_script(&preparation, &script);
+    snprintf(path, sizeof path, "%s/script", dir);
+    FILE *file = fopen(path, "w");
+    assert_int_equal(fwrite(script.data, 1, script.len, file), script.len);
+    fclose(file);
+    me_buffer_release(&script);
+    snprintf(command, sizeof command,
+             "HOME='%s/h\nme:arch=forged' PATH=%s:/usr/bin:/bin exec %s -s <%s/script", dir, dir, shell, dir);
+    FILE *pipe = popen(command, "r");
+    size_t len = fread(answer, 1, size - 1, pipe);
+    answer[len] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+}
+
+/* The script in the shells that machines have; what a program or a name says stays one line. */
+static void script_in_any_posix_shell(void **state)
+{
+    (void)state;
+    static const char *const shells[] = {"sh", "dash", "bash --posix", "bash"};
+    char dir[] = "/tmp/me-test-preflight-XXXXXX", answer[8192], command[128];
+    struct utsname name;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(uname(&name), 0);
+    write_program(dir, "mpirun", "echo 'mpirun (Open MPI) 4.0.3'; echo me:free=1");
+    write_program(dir, "orted", "exit 1");
+    write_program(dir, "df", "printf 'Header\\n/dev/x 10 20 2048 1%% /\\n'");
+    write_program(dir, "me_bench", "echo 'me_bench (Machine Energy) " ME_VERSION "'");
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        struct me_facts_seen facts;
+        double begin_s, end_s;
+        write_program(dir, "me_kernel", "echo \"$1 $2: no data\"; echo me:work=0; exit 3");
+        run_script(shells[i], dir, answer, sizeof answer);
+        assert_int_equal(me_preflight_parse(answer, &facts, &begin_s, &end_s), 0);
+        assert_string_equal(facts.arch, name.machine);
+        assert_int_equal(strlen(facts.boot_id), 36);
+        assert_true(facts.free_mib == 2 && facts.has_daemon && begin_s > 1e9 && end_s >= begin_s);
+        assert_string_equal(facts.mpi, "4.0.3");
+        assert_string_equal(facts.bench_version, ME_VERSION);
+        assert_int_equal(facts.work_status, 3);
+        assert_string_equal(facts.work_text, "native --check: no data");
+        write_program(dir, "me_kernel", "exit 127"); /* as one whose libraries are missing */
+        run_script(shells[i], dir, answer, sizeof answer);
+        assert_int_equal(me_preflight_parse(answer, &facts, &begin_s, &end_s), 0);
+        assert_int_equal(facts.work_status, 1);
+        write_program(dir, "me_bench", "exit 127");
+        run_script(shells[i], dir, answer, sizeof answer);
+        assert_int_equal(me_preflight_parse(answer, &facts, &begin_s, &end_s), 0);
+        assert_string_equal(facts.bench_version, "");
+        assert_int_equal(facts.work_status, -1);
+        write_program(dir, "me_bench", "echo 'me_bench (Machine Energy) " ME_VERSION "'");
+    }
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
 }
 
 static void answers_that_are_none(void **state)
@@ -162,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mpi_versions),
         cmocka_unit_test(answers_among_noise),
+        cmocka_unit_test(script_in_any_posix_shell),
         cmocka_unit_test(answers_that_are_none),
         cmocka_unit_test(verdicts),
         cmocka_unit_test(programs_may_still_come),
