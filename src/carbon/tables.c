@@ -129,7 +129,8 @@ bool me_tables_country(const char *code, struct me_grid *out)
         char year[16] = "";
         if (grid.year) snprintf(year, sizeof year, " %d", grid.year);
         snprintf(grid.source, sizeof grid.source, "countries: %s%s, %s (%s)", alpha2[0] ? alpha2 : alpha3,
-                 year, me_basis_name(grid.basis), codecarbon ? "CodeCarbon, MIT" : "Ember via co2.js, CC BY-SA 4.0");
+                 year, me_basis_name(grid.basis),
+                 codecarbon ? "CodeCarbon, MIT" : "Ember via co2.js, CC BY-SA 4.0");
         *out = grid;
         return true;
     }

@@ -30,9 +30,10 @@ void me_powercap_explain_absent(struct me_source *source, const struct me_root *
     if (links || (is_container(root) && !cpu.is_virtual)) {
         snprintf(source->reason, sizeof source->reason, "sys/class/powercap %s: a container hides it",
                  links ? "has zones that lead nowhere" : "shows no zones");
-        snprintf(source->cure, sizeof source->cure,
-                 "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me probe --root /host, or for the "
-                 "machine's own /sys: docker run --security-opt systempaths=unconfined --user root ...");
+        snprintf(
+            source->cure, sizeof source->cure,
+            "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me probe --root /host, or for the "
+            "machine's own /sys: docker run --security-opt systempaths=unconfined --user root ...");
     } else if (cpu.is_virtual) {
         snprintf(source->reason, sizeof source->reason,
                  "no zones in sys/class/powercap: a virtual machine is not shown the processor's counters");

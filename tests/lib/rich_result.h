@@ -36,8 +36,9 @@ static inline void rich_machine(struct me_row_machine *row, int id, const char *
     snprintf(row->cpu_model, sizeof row->cpu_model, "Example(R) CPU @ 2.40GHz");
     snprintf(row->kernel, sizeof row->kernel, "Linux 6.1.0 x86_64");
     snprintf(row->country, sizeof row->country, "%s", grid < 100 ? "SE" : "PL");
-    snprintf(row->grid_source, sizeof row->grid_source, "countries: %s 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)%s",
-             row->country, id % 2 ? "; PUE from the config" : "; PUE not known, taken as 1");
+    snprintf(row->grid_source, sizeof row->grid_source,
+             "countries: %s 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)%s", row->country,
+             id % 2 ? "; PUE from the config" : "; PUE not known, taken as 1");
     snprintf(row->basis, sizeof row->basis, "life-cycle");
 }
 

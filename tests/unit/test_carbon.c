@@ -20,10 +20,12 @@ static void test_find(void **state)
     } cases[] = {
         {"", "", 472.94, 2024, ME_BASIS_LIFE_CYCLE, 0,
          "countries: WORLD 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
-        {"", "DE", 342.06, 2024, ME_BASIS_LIFE_CYCLE, 0, "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
+        {"", "DE", 342.06, 2024, ME_BASIS_LIFE_CYCLE, 0,
+         "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
         {"", "DEU", 342.06, 2024, ME_BASIS_LIFE_CYCLE, 0,
          "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
-        {"", "fr", 44.18, 2024, ME_BASIS_LIFE_CYCLE, 0, "countries: FR 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
+        {"", "fr", 44.18, 2024, ME_BASIS_LIFE_CYCLE, 0,
+         "countries: FR 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)"},
         {"", "BM", 650.794, 2022, ME_BASIS_LIFE_CYCLE, 0, "countries: BM 2022, life-cycle (CodeCarbon, MIT)"},
         {"", "AX", 0, 2025, ME_BASIS_LIFE_CYCLE, 0,
          "grid zones: AX 2025, life-cycle (Electricity Maps, ODbL 1.0)"},
@@ -109,7 +111,8 @@ static void test_resolve(void **state)
         const char *source, *basis;
     } cases[] = {
         {"", "DE", NAN, NAN, 342.06, 1,
-         "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0); PUE not known, taken as 1", "life-cycle"},
+         "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0); PUE not known, taken as 1",
+         "life-cycle"},
         {"aws:eu-central-1", "", NAN, NAN, 342, 1.35,
          "cloud regions: aws:eu-central-1 2025, life-cycle (Electricity Maps, ODbL 1.0); PUE of the cloud "
          "region",
@@ -122,7 +125,8 @@ static void test_resolve(void **state)
         {"our-own-hall", "", 12.5, NAN, 12.5, 1, "config; PUE not known, taken as 1", "as given"},
         {"aws:eu-central-1", "", 12.5, NAN, 12.5, 1.35, "config; PUE of the cloud region", "as given"},
         {"", "", NAN, NAN, 472.94, 1,
-         "countries: WORLD 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0), no country was given; PUE not known, taken "
+         "countries: WORLD 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0), no country was given; PUE not "
+         "known, taken "
          "as 1",
          "life-cycle"},
         {"US-TX", "", NAN, NAN, 409.16, 1,
