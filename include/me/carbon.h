@@ -12,7 +12,7 @@ struct me_grid {
     int year; /* 0: not known (given by the user) */
     enum me_basis basis;
     double pue;       /* the cloud region's, NaN if the table has none */
-    char source[160]; /* for people: "countries: DE 2024, life-cycle (Ember, CC BY 4.0)" */
+    char source[160]; /* for people: "countries: DE 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)" */
 };
 
 /* Intensity for a machine: region (a cloud's, "aws:eu-central-1" or "eu-central-1" where only one

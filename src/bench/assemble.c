@@ -6,21 +6,48 @@
 #include "me/store.h"
 #include "me/version.h"
 
-static void write_log(const struct me_bench_options *options, int machine_id, int first_repeat,
-                      const struct me_log *log)
+/* What a machine's workload printed. It waits here until the result is on disk, which is worth more
+ * than it where there is little room. */
+struct logs {
+    struct me_log *logs;
+    size_t count;
+};
+
+static void take_logs(struct logs *logs, struct me_record *record)
+{
+    *logs = (struct logs){record->logs, record->log_count};
+    record->logs = NULL;
+    record->log_count = 0;
+}
+
+static void release_logs(struct logs *logs)
+{
+    for (size_t i = 0; i < logs->count; i++) free(logs->logs[i].text);
+    free(logs->logs);
+}
+
+static int write_log(const char *folder, int machine_id, int first_repeat, const struct me_log *log)
 {
     char path[4096];
-    const char *suffix = log->is_stderr ? "err" : "out";
-    if (log->phase == ME_PHASE_WARMUP)
-        snprintf(path, sizeof path, "%s/logs/machine%d-warmup%d.%s", options->folder, machine_id, log->repeat,
-                 suffix);
-    else
-        snprintf(path, sizeof path, "%s/logs/machine%d-repeat%d.%s", options->folder, machine_id,
-                 log->repeat + first_repeat, suffix);
+    bool warmup = log->phase == ME_PHASE_WARMUP;
+    snprintf(path, sizeof path, "%s/logs/machine%d-%s%d.%s", folder, machine_id, warmup ? "warmup" : "repeat",
+             warmup ? log->repeat : log->repeat + first_repeat, log->is_stderr ? "err" : "out");
     FILE *file = fopen(path, "we");
-    bool failed = !file || fwrite(log->text, 1, log->len, file) != log->len;
-    if (file && fclose(file)) failed = true;
-    if (failed) fprintf(stderr, "me_bench: %s: %s\n", path, strerror(errno)); /* the result is worth more */
+    if (!file) return errno;
+    int failed = fwrite(log->text, 1, log->len, file) == log->len ? 0 : errno;
+    if (fclose(file) && !failed) failed = errno;
+    return failed;
+}
+
+static void write_logs(const char *folder, int machine_id, int first_repeat, const struct logs *logs,
+                       FILE *out)
+{
+    int failed = 0;
+    for (size_t i = 0; i < logs->count && !failed; i++)
+        failed = write_log(folder, machine_id, first_repeat, &logs->logs[i]);
+    if (failed)
+        fprintf(out, "me_bench: %s/logs: what machine %d printed is not all there: %s\n", folder, machine_id,
+                strerror(failed));
 }
 
 /* What came back of a machine, as a status where the plan has none yet. */
@@ -39,7 +66,7 @@ static void judge(struct me_plan_machine *machine, const struct me_record *recor
 }
 
 static int add_machine(struct me_plan_machine *machine, const struct me_buffer *bytes, int first_repeat,
-                       const struct me_bench_options *options, struct me_result *result, struct me_error *err)
+                       struct logs *logs, struct me_result *result, struct me_error *err)
 {
     struct me_record record;
     struct me_error damage = {0};
@@ -48,8 +75,7 @@ static int add_machine(struct me_plan_machine *machine, const struct me_buffer *
     if (bytes && bytes->len && !there)
         snprintf(machine->reason, sizeof machine->reason, "its record cannot be read: %.200s", damage.text);
     int rc = me_result_add(result, machine, there ? &record : NULL, first_repeat, err);
-    for (size_t i = 0; there && i < record.log_count; i++)
-        write_log(options, machine->id, first_repeat, &record.logs[i]);
+    if (there) take_logs(logs, &record);
     if (there) me_record_release(&record);
     return rc;
 }
@@ -109,12 +135,37 @@ static const struct me_buffer *record_of(const struct me_plan_machine *machine, 
     return NULL;
 }
 
-int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
-                struct me_buffer *own, const struct me_bench_options *options, struct me_result *result,
-                struct me_error *err)
+/* Where rank 0 only leads, it is no machine of the result. */
+static bool is_listed(const struct me_plan *plan, const struct me_plan_machine *machine)
+{
+    return !plan->from_hostfile || machine->id != 0 || plan->run_local;
+}
+
+int me_assemble_check(const struct me_plan *plan, const struct me_bench_options *options,
+                      struct me_error *err)
 {
     struct me_result base = {0}, fresh = {0};
     char path[4096];
+    if (!options->append) return 0;
+    me_setup_result_path(options->folder, path, sizeof path);
+    int rc = me_store_read(path, false, &base, err);
+    if (!rc) rc = head_lines(&fresh, plan, err);
+    for (size_t i = 0; !rc && i < plan->count; i++)
+        if (is_listed(plan, &plan->machines[i])) rc = me_result_add(&fresh, &plan->machines[i], NULL, 0, err);
+    if (!rc) rc = me_result_append(&base, &fresh, err);
+    me_result_release(&base);
+    me_result_release(&fresh);
+    return rc;
+}
+
+int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
+                struct me_buffer *own, const struct me_bench_options *options, FILE *out,
+                struct me_result *result, struct me_error *err)
+{
+    struct me_result base = {0}, fresh = {0};
+    char path[4096];
+    struct logs *logs = calloc(plan->count, sizeof *logs);
+    if (!logs) return me_fail(err, ME_E_RUN, "no memory for the result");
     me_setup_result_path(options->folder, path, sizeof path);
     int rc = options->append ? me_store_read(path, true, &base, err) : 0;
     if (rc) goto out;
@@ -122,8 +173,8 @@ int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, st
     rc = head_lines(&fresh, plan, err);
     for (size_t i = 0; !rc && i < plan->count; i++) {
         struct me_plan_machine *machine = &plan->machines[i];
-        if (plan->from_hostfile && machine->id == 0 && !plan->run_local) continue; /* only the head */
-        rc = add_machine(machine, record_of(machine, roles, ranks, head, own), first_repeat, options, &fresh,
+        if (!is_listed(plan, machine)) continue;
+        rc = add_machine(machine, record_of(machine, roles, ranks, head, own), first_repeat, &logs[i], &fresh,
                          err);
     }
     if (rc) goto out;
@@ -136,7 +187,11 @@ int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, st
     if ((rc = me_result_rank(whole, err)) || (rc = me_store_write(path, whole, err))) goto out;
     *result = *whole;
     *whole = (struct me_result){0};
+    for (size_t i = 0; i < plan->count; i++)
+        write_logs(options->folder, plan->machines[i].id, first_repeat, &logs[i], out);
 out:
+    for (size_t i = 0; i < plan->count; i++) release_logs(&logs[i]);
+    free(logs);
     me_result_release(&base);
     me_result_release(&fresh);
     return rc;

@@ -3,7 +3,8 @@
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal)
- *   head.c      rank 0: lets all start together, shows progress, stops, takes the records
+ *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
+ *               lost by their silence
  *   assemble.c  rank 0: records -> result -> file and logs
  *   run.c       the order of all that; main.c is four lines */
 #ifndef ME_BENCH_H
@@ -77,8 +78,10 @@ void me_head_wait(struct me_head *head);
 /* The record of a rank; NULL or empty if none came. */
 struct me_buffer *me_head_record(struct me_head *head, int rank);
 bool me_head_stopped(const struct me_head *head);
-/* Tells all ranks whether their journals may go. */
+/* Tells all ranks that can still be told whether their journals may go. */
 void me_head_release(struct me_head *head, bool stored);
+/* After that: is there a rank that did not come to its end with us? */
+bool me_head_lost_any(const struct me_head *head);
 
 /* follow.c: the ranks that are not the head. */
 struct me_follow {
@@ -92,10 +95,15 @@ int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, b
                      struct me_error *err);
 
 /* assemble.c: records to result (after the one that is there, for --append), file and logs. `own` is
- * rank 0's record or NULL. *result is ranked; the caller releases it. */
+ * rank 0's record or NULL; `out` hears of logs that have no room. *result is ranked; the caller releases it. */
 int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
-                struct me_buffer *own, const struct me_bench_options *options, struct me_result *result,
-                struct me_error *err);
+                struct me_buffer *own, const struct me_bench_options *options, FILE *out,
+                struct me_result *result, struct me_error *err);
+
+/* For --append, before anything is run: may what comes be added to what is there? What only the machines
+ * can tell (boot ids, channels) is looked at afterwards. */
+int me_assemble_check(const struct me_plan *plan, const struct me_bench_options *options,
+                      struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;

@@ -16,14 +16,26 @@ static int take_word(struct me_follow *follow, int *word)
     return (int)tag;
 }
 
+/* A rank that has nothing to tell still lets itself be heard: else it would be taken for lost. */
+static void sign_of_life(void *context)
+{
+    struct me_follow *follow = context;
+    int64_t instant = me_clock_mono_ns();
+    if (instant - follow->told_ns < TELL_EVERY_NS) return;
+    me_gather_tell(follow->comm, HEAD, ME_TAG_HERE, NULL, 0);
+    follow->told_ns = instant;
+}
+
 static bool follow_ready(struct me_link *link, int n)
 {
     struct me_follow *follow = link->context;
     int go = 0;
     me_gather_tell(follow->comm, HEAD, ME_TAG_READY, &n, sizeof n);
+    follow->told_ns = me_clock_mono_ns();
     while (!follow->stopped && !me_signals_caught()) {
         int tag = take_word(follow, &go);
         if (tag == ME_TAG_GO && go >= n) return true;
+        sign_of_life(follow);
         if (!tag) me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     }
     follow->stopped = true;
@@ -48,20 +60,17 @@ struct me_link me_follow_link(struct me_follow *follow)
     return (struct me_link){.context = follow, .ready = follow_ready, .tick = follow_tick};
 }
 
-static bool head_is_gone(void *context)
-{
-    (void)context;
-    return false; /* if the head dies, mpirun ends us: the journal stays */
-}
-
+/* If the head is gone, the launcher ends us (or Open MPI does, as we speak to it): the journal stays. */
 int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
                      struct me_error *err)
 {
     int word = 0;
     *stored = false;
-    if (record && me_gather_send_record(follow->comm, record, head_is_gone, NULL, err)) return -1;
-    while (take_word(follow, &word) != ME_TAG_RELEASE)
+    if (record && me_gather_send_record(follow->comm, record, sign_of_life, follow, err)) return -1;
+    while (take_word(follow, &word) != ME_TAG_RELEASE) {
+        sign_of_life(follow);
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
+    }
     *stored = word != 0;
     return 0;
 }

@@ -5,17 +5,23 @@
 #include "me/clock.h"
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
+#define SILENT_NS     (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
+#define RELEASE_NS    (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
 #define HEAD          0
 
 struct seat { /* a rank as the head knows it */
-    bool measures, ended;
-    int ready; /* the phase it stands before */
+    bool measures, ended, told_stop, released;
+    int ready;    /* the phase it stands before */
+    int answered; /* the last one that it was told to begin */
+    int64_t heard_ns;
     struct me_buffer record;
 };
 struct me_head {
     MPI_Comm comm;
     int ranks, go;
     bool stopped;
+    int stop_signal; /* what stopped us: an orderly end may turn into a hasty one */
+    int64_t stopped_ns;
     int64_t give_up_ns; /* when missing records are given up, once stopped */
     double lost_after_s;
     struct seat *seats;
@@ -36,7 +42,10 @@ int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *pl
         free(head);
         return me_fail(err, ME_E_RUN, "no memory for the ranks");
     }
-    for (int r = 0; r < head->ranks; r++) head->seats[r].measures = roles[r].machine_id >= 0;
+    for (int r = 0; r < head->ranks; r++) {
+        head->seats[r].measures = roles[r].machine_id >= 0;
+        head->seats[r].heard_ns = me_clock_mono_ns(); /* they all spoke a moment ago */
+    }
     me_progress_open(&head->view, options->progress, plan, terminal);
     *out = head;
     return 0;
@@ -51,34 +60,55 @@ void me_head_destroy(struct me_head *head)
     free(head);
 }
 
+static int64_t silence_ns(const struct seat *seat)
+{
+    return me_clock_mono_ns() - seat->heard_ns;
+}
+
+/* Its record is still to come, and may come. */
+static bool is_awaited(const struct me_head *head, int rank)
+{
+    const struct seat *seat = &head->seats[rank];
+    if (!seat->measures || seat->ended) return false;
+    return rank == HEAD || silence_ns(seat) < (int64_t)(head->lost_after_s * 1e9);
+}
+
+/* --- an early end ------------------------------------------------------------------------------ */
+
 /* mpirun kills its ranks this long after it asked them to end; what is not on disk by then is lost
  * to the result (the journals stay). An orderly end (SIGUSR1) has no such limit. */
 static double seconds_to_live(const struct me_head *head)
 {
-    if (me_signals_caught() == SIGUSR1) return head->lost_after_s;
+    if (head->stop_signal == SIGUSR1) return head->lost_after_s;
     const char *text = getenv("OMPI_MCA_odls_base_sigkill_timeout");
     double killed_after;
     if (!text || me_parse_double(text, 0, 3600, &killed_after)) killed_after = 1;
     return killed_after * 0.7;
 }
 
-static void stop_all(struct me_head *head)
+/* A second signal may be more urgent than the first. */
+static void look_for_signal(struct me_head *head)
 {
+    int signal_number = me_signals_caught();
+    if (!signal_number || signal_number == head->stop_signal) return;
+    if (!head->stopped) head->stopped_ns = me_clock_mono_ns();
     head->stopped = true;
-    head->give_up_ns = me_clock_mono_ns() + (int64_t)(seconds_to_live(head) * 1e9);
-    for (int r = 1; r < head->ranks; r++)
-        if (head->seats[r].measures && !head->seats[r].ended)
-            me_gather_tell(head->comm, r, ME_TAG_STOP, NULL, 0);
+    head->stop_signal = signal_number;
+    int64_t give_up_ns = me_clock_mono_ns() + (int64_t)(seconds_to_live(head) * 1e9);
+    if (!head->give_up_ns || give_up_ns < head->give_up_ns) head->give_up_ns = give_up_ns;
 }
+
+/* --- hearing and answering --------------------------------------------------------------------- */
 
 static void take_piece(struct me_head *head, int rank, int len)
 {
     char *bytes = malloc((size_t)len + 1);
-    if (!bytes) { /* the message must be taken all the same; the record is then cut off, and says so */
+    /* Without memory the message is taken all the same, and cut; so is the record then, and it says so. */
+    me_gather_take(head->comm, rank, ME_TAG_RECORD, bytes, bytes ? len : 0);
+    if (!bytes) {
         head->seats[rank].record.failed = true;
         return;
     }
-    me_gather_take(head->comm, rank, ME_TAG_RECORD, bytes, len);
     me_buffer_append(&head->seats[rank].record, bytes, (size_t)len);
     free(bytes);
 }
@@ -86,6 +116,7 @@ static void take_piece(struct me_head *head, int rank, int len)
 static void take_message(struct me_head *head, int rank, enum me_tag tag, int len)
 {
     struct me_progress progress;
+    head->seats[rank].heard_ns = me_clock_mono_ns();
     switch (tag) {
     case ME_TAG_READY:
         me_gather_take(head->comm, rank, tag, &head->seats[rank].ready, sizeof(int));
@@ -101,6 +132,9 @@ static void take_message(struct me_head *head, int rank, enum me_tag tag, int le
         me_gather_take(head->comm, rank, tag, NULL, 0);
         head->seats[rank].ended = true;
         break;
+    case ME_TAG_HERE:
+        me_gather_take(head->comm, rank, tag, NULL, 0);
+        break;
     case ME_TAG_GO:
     case ME_TAG_STOP:
     case ME_TAG_RELEASE:
@@ -113,25 +147,47 @@ static void let_go(struct me_head *head)
 {
     int standing = 0;
     for (int r = 0; r < head->ranks; r++) {
-        const struct seat *seat = &head->seats[r];
-        if (!seat->measures || seat->ended) continue;
-        if (seat->ready <= head->go) return;
+        if (!is_awaited(head, r)) continue;
+        if (head->seats[r].ready <= head->go) return;
         standing++;
     }
-    if (!standing || head->stopped) return;
-    head->go++;
-    for (int r = 1; r < head->ranks; r++)
-        if (head->seats[r].measures && !head->seats[r].ended)
-            me_gather_tell(head->comm, r, ME_TAG_GO, &head->go, sizeof head->go);
+    if (standing && !head->stopped) head->go++;
+}
+
+/* Often it is the death of a rank that made mpirun end us, and nobody says of which. Only who speaks after
+ * that is alive. */
+static bool misses_stop(const struct me_head *head, const struct seat *seat)
+{
+    return head->stopped && !seat->told_stop && seat->heard_ns > head->stopped_ns;
+}
+
+/* What the rank has to know and was not told yet; if it is silent now, it is told once it speaks. */
+static void answer(struct me_head *head, int rank)
+{
+    struct seat *seat = &head->seats[rank];
+    if (!seat->measures || seat->ended || silence_ns(seat) > SILENT_NS) return;
+    if (misses_stop(head, seat)) {
+        me_gather_tell(head->comm, rank, ME_TAG_STOP, NULL, 0);
+        seat->told_stop = true;
+    } else if (!head->stopped && seat->ready > seat->answered && seat->ready <= head->go) {
+        me_gather_tell(head->comm, rank, ME_TAG_GO, &head->go, sizeof head->go);
+        seat->answered = seat->ready;
+    }
+}
+
+static void take_all(struct me_head *head)
+{
+    int rank, len;
+    enum me_tag tag;
+    while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag, len);
 }
 
 static void look(struct me_head *head)
 {
-    int rank, len;
-    enum me_tag tag;
-    if (!head->stopped && me_signals_caught()) stop_all(head);
-    while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag, len);
+    take_all(head); /* first: what was said before a signal is no answer to it */
+    look_for_signal(head);
     let_go(head);
+    for (int r = 1; r < head->ranks; r++) answer(head, r);
 }
 
 static bool head_ready(struct me_link *link, int n)
@@ -156,10 +212,14 @@ struct me_link me_head_link(struct me_head *head)
     return (struct me_link){.context = head, .ready = head_ready, .tick = head_tick};
 }
 
+/* --- the end ----------------------------------------------------------------------------------- */
+
+/* Where little time is left, nobody waits for a rank that has fallen silent. */
 static bool all_in(const struct me_head *head)
 {
+    bool hasty = head->stopped && head->stop_signal != SIGUSR1;
     for (int r = 1; r < head->ranks; r++)
-        if (head->seats[r].measures && !head->seats[r].ended) return false;
+        if (is_awaited(head, r) && !(hasty && silence_ns(&head->seats[r]) > SILENT_NS)) return false;
     return true;
 }
 
@@ -182,8 +242,33 @@ bool me_head_stopped(const struct me_head *head)
     return head->stopped;
 }
 
+bool me_head_lost_any(const struct me_head *head)
+{
+    for (int r = 1; r < head->ranks; r++)
+        if (!head->seats[r].released) return true;
+    return false;
+}
+
+/* Tells those that can be told; returns how many others may still be heard. */
+static int release_some(struct me_head *head, int word)
+{
+    int open = 0;
+    for (int r = 1; r < head->ranks; r++) {
+        struct seat *seat = &head->seats[r];
+        if (seat->released || (seat->measures && !seat->ended)) continue;
+        if (silence_ns(seat) <= SILENT_NS) {
+            me_gather_tell(head->comm, r, ME_TAG_RELEASE, &word, sizeof word);
+            seat->released = true;
+        } else {
+            open++;
+        }
+    }
+    return open;
+}
+
 void me_head_release(struct me_head *head, bool stored)
 {
-    int word = stored;
-    for (int r = 1; r < head->ranks; r++) me_gather_tell(head->comm, r, ME_TAG_RELEASE, &word, sizeof word);
+    int64_t end_ns = me_clock_mono_ns() + RELEASE_NS;
+    for (take_all(head); release_some(head, stored) && me_clock_mono_ns() < end_ns; take_all(head))
+        me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
 }

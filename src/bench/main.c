@@ -53,6 +53,7 @@ int main(int argc, char **argv)
         return 0;
     }
     int granted;
+    me_signals_watch(); /* before MPI: a stop may come while the other ranks still start */
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted)) {
         fprintf(stderr, "me_bench: MPI did not start; start it with mpirun or srun --mpi=pmix\n");
         return ME_E_RUN;

@@ -154,12 +154,14 @@ void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat
 
 void me_station_say_exit(struct me_station *st, const struct me_span *span)
 {
-    if (span->note[0] && span->exit_status != 0)
-        snprintf(st->failed, sizeof st->failed, "repeat %d: %s", span->repeat, span->note);
-    else if (span->exit_status >= 256)
+    const char *note = span->note;
+    int status = span->exit_status;
+    if (note[0] && status >= 256)
+        snprintf(st->failed, sizeof st->failed, "repeat %d: %s", span->repeat, note);
+    else if (status >= 256)
         snprintf(st->failed, sizeof st->failed, "repeat %d: the workload was ended by signal %d (%s)",
-                 span->repeat, span->exit_status - 256, strsignal(span->exit_status - 256));
+                 span->repeat, status - 256, strsignal(status - 256));
     else
-        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload exited with status %d", span->repeat,
-                 span->exit_status);
+        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload exited with status %d%s%s",
+                 span->repeat, status, note[0] ? "; " : "", note);
 }

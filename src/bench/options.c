@@ -22,7 +22,8 @@ static const struct me_option own_options[] = {
      .min = 1,
      .max = 86400,
      .argument = "S",
-     .help = "seconds to wait for the records of machines after a stop was asked for (default 30)"},
+     .help = "seconds of silence after which a machine counts as lost, also when a stop was asked for "
+             "(default 30)"},
     {.name = "root",
      .type = ME_OPTION_STRING,
      .offset = offsetof(struct me_bench_options, root),

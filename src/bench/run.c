@@ -14,6 +14,7 @@ struct world {
     struct me_bench_options options;
     struct me_plan plan;
     struct me_role *roles, role;
+    bool lost_any;
     FILE *out;
 };
 
@@ -51,7 +52,8 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     if (me_carbon_resolve(&w->plan, err)) return -1;
     if (me_plan_to_json(&w->plan, text, err)) return -1;
-    return me_setup_folder(&w->options, err);
+    if (me_setup_folder(&w->options, err)) return -1;
+    return me_assemble_check(&w->plan, &w->options, err);
 }
 
 /* Who is who, and what is to be done; on every rank. */
@@ -77,6 +79,14 @@ out:
     return rc;
 }
 
+/* The journal goes where its record is in the result, and a fault of it is told once. */
+static void close_journal(const struct world *w, struct me_journal *journal, bool stored)
+{
+    struct me_error fault = {0};
+    if (me_journal_close(journal, !stored, &fault))
+        fprintf(w->out, "me_bench: %s%s\n", fault.text, stored ? "; the result lacks nothing" : "");
+}
+
 static int follow(struct world *w, struct me_error *err)
 {
     struct me_follow follower = {.comm = w->comm};
@@ -89,8 +99,9 @@ static int follow(struct world *w, struct me_error *err)
         struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
         rc = me_station_run(&options, &link, &record, &journal, err);
     }
-    if (!rc) rc = me_follow_finish(&follower, measures ? &record : NULL, &stored, err);
-    me_journal_close(journal, !stored, NULL);
+    /* The head waits for a record, also for one that there was no memory for. */
+    if (me_follow_finish(&follower, measures ? &record : NULL, &stored, err)) rc = -1;
+    close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
 }
@@ -106,6 +117,15 @@ static void say_done(const struct world *w, const struct me_result *result)
     fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
 }
 
+/* The error's line says where to find what was measured. It is too late for "nothing was touched". */
+static int fail_not_written(const struct world *w, struct me_error *err)
+{
+    struct me_error why = *err;
+    return me_fail(err, ME_E_RUN,
+                   "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej",
+                   why.text, w->plan.run_id);
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
@@ -117,24 +137,31 @@ static int lead(struct world *w, struct me_error *err)
     if (w->role.machine_id >= 0) {
         struct me_link link = me_head_link(head);
         struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
-        rc = me_station_run(&options, &link, &record, &journal, err);
+        struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
+        if (me_station_run(&options, &link, &record, &journal, &own))
+            fprintf(w->out, "me_bench: %s\n", own.text);
     }
     me_head_wait(head);
-    if (!rc) rc = me_assemble(&w->plan, w->roles, w->ranks, head, &record, &w->options, &result, err);
-    me_head_release(head, !rc);
-    me_journal_close(journal, rc != 0, NULL);
-    if (!rc) {
+    rc = me_assemble(&w->plan, w->roles, w->ranks, head, &record, &w->options, w->out, &result, err);
+    if (rc)
+        fail_not_written(w, err);
+    else
         say_done(w, &result);
-        rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;
-    } else if (err->code != ME_OK) {
-        fprintf(w->out,
-                "me_bench: the result was not written; what was measured is in the journals of the machines "
-                "(~/.local/state/machine-energy)\n");
-    }
+    me_head_release(head, !rc);
+    close_journal(w, journal, !rc);
+    if (!rc) rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;
+    w->lost_any = me_head_lost_any(head);
     me_result_release(&result);
     me_buffer_release(&record);
     me_head_destroy(head);
     return rc;
+}
+
+static void leave(const struct world *w, int rc, const struct me_error *err)
+{
+    if (rc < 0) fprintf(w->out, "me_bench: %s\n", err->text);
+    fflush(w->out);
+    MPI_Abort(w->comm, rc < 0 ? (int)err->code : rc ? rc : ME_E_RUN);
 }
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
@@ -154,6 +181,8 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
+    /* MPI_Finalize would wait for those that are lost. */
+    if (w.lost_any) leave(&w, rc, err);
     free(w.roles);
     free(line);
     me_plan_release(&w.plan);

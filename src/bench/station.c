@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "bench.h"
 #include "me/clock.h"
@@ -174,6 +175,14 @@ static int watch_child(struct me_station *st, struct me_span *span, struct me_er
     return 0;
 }
 
+/* Then the workload's output is lost, and many a program fails for that alone. */
+static void note_full_disk(const struct me_station *st, struct me_span *span)
+{
+    struct statvfs disk;
+    if (span->note[0] || statvfs(st->journal_dir, &disk) || disk.f_bavail) return;
+    snprintf(span->note, sizeof span->note, "the disk is full at %.110s", st->journal_dir);
+}
+
 static int run_workload(struct me_station *st, enum me_phase phase, int repeat, struct me_error *err)
 {
     struct me_span span;
@@ -192,6 +201,7 @@ static int run_workload(struct me_station *st, enum me_phase phase, int repeat, 
     if (rc) return -1;
     if (strays > 0 && !span.note[0])
         snprintf(span.note, sizeof span.note, "%d processes left behind were ended", strays);
+    note_full_disk(st, &span);
     me_station_marks_close(st, &span);
     me_station_emit_regions(st, &span, emit);
     emit_span(st, &span);

@@ -66,30 +66,28 @@ void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int l
     MPI_Recv(bytes, len, MPI_BYTE, rank, (int)tag, comm, MPI_STATUS_IGNORE);
 }
 
-static int send_piece(MPI_Comm comm, const char *bytes, int len, bool (*give_up)(void *), void *context,
+static int send_piece(MPI_Comm comm, const char *bytes, int len, void (*waiting)(void *), void *context,
                       struct me_error *err)
 {
     MPI_Request request;
     int code = MPI_Isend(bytes, len, MPI_BYTE, HEAD, ME_TAG_RECORD, comm, &request);
     if (code) return mpi_failed(err, code, "sending the record");
     for (int sent = 0;;) {
-        MPI_Test(&request, &sent, MPI_STATUS_IGNORE);
+        code = MPI_Test(&request, &sent, MPI_STATUS_IGNORE);
+        if (code) return mpi_failed(err, code, "sending the record");
         if (sent) return 0;
-        if (give_up(context)) {
-            MPI_Request_free(&request); /* the journal has it all */
-            return me_fail(err, ME_E_RUN, "the head does not take the record");
-        }
+        waiting(context);
         me_clock_sleep_until(me_clock_mono_ns() + ME_NS_PER_S / 1000);
     }
 }
 
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *),
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, void (*waiting)(void *),
                           void *context, struct me_error *err)
 {
     for (size_t at = 0; at < record->len; at += PIECE_BYTES) {
         size_t left = record->len - at;
         int len = left < PIECE_BYTES ? (int)left : PIECE_BYTES;
-        if (send_piece(comm, record->data + at, len, give_up, context, err)) return -1;
+        if (send_piece(comm, record->data + at, len, waiting, context, err)) return -1;
     }
     me_gather_tell(comm, HEAD, ME_TAG_RECORD_END, NULL, 0);
     return 0;

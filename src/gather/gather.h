@@ -4,11 +4,14 @@
  *
  *   to the head:    READY n   the machine stands before phase n
  *                   PROGRESS  struct me_progress, a few times a second; may be lost
+ *                   HERE      a sign of life from a rank that waits, a few times a second
  *                   RECORD    a piece of the record; RECORD_END behind the last
  *   from the head:  GO n      all machines stood before phase n
  *                   STOP      end now, keep what was measured
  *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
- */
+ *
+ * Open MPI ends the sender of a message to a rank that has died, whatever error handler is set. So the
+ * head speaks only to ranks that it has heard a moment ago, and each rank lets itself be heard. */
 #ifndef ME_GATHER_H
 #define ME_GATHER_H
 
@@ -25,7 +28,8 @@ enum me_tag {
     ME_TAG_RECORD_END,
     ME_TAG_GO,
     ME_TAG_STOP,
-    ME_TAG_RELEASE
+    ME_TAG_RELEASE,
+    ME_TAG_HERE
 };
 
 /* What each rank tells of itself before anything else. */
@@ -60,8 +64,8 @@ void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes,
 /* Is there a message for us, from anyone? Says whose, which and how long; me_gather_take takes it. */
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);
 void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int len);
-/* Sends the record to the head in pieces, sleeping while it travels; gives up when `give_up` says so. */
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, bool (*give_up)(void *),
+/* Sends the record to the head in pieces, sleeping while it travels; `waiting` is called all the while. */
+int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, void (*waiting)(void *),
                           void *context, struct me_error *err);
 
 #endif

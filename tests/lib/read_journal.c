@@ -33,8 +33,7 @@ static void print_span(const struct me_record *record, const struct me_span *spa
     if (record->channel_count == 0 ||
         me_series_energy(&record->series, &record->channels[c], c, span->first, span->last, &energy))
         return;
-    double seconds =
-        me_ns_to_s(record->series.time_ns[span->last] - record->series.time_ns[span->first]);
+    double seconds = me_ns_to_s(record->series.time_ns[span->last] - record->series.time_ns[span->first]);
     printf(" %s/%d/%.6f/%.6f", me_phase_name(span->phase), span->repeat, seconds, me_energy_j(energy));
 }
 
