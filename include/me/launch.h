@@ -12,8 +12,9 @@ void me_launch_argv_free(char **argv);
 /* Starts argv with the variables of `env_file` (gen.hosts.d/env: lines export NAME='VALUE') over
  * ours, less `strip_env` (NULL-terminated names), waits, and returns its exit status in *status.
  * SIGINT and SIGTERM to us become SIGUSR1 to mpirun (which forwards it to every rank: an orderly
- * end), the second one SIGTERM. */
-int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, int *status,
-                  struct me_error *err);
+ * end), the second one SIGTERM, the third SIGKILL to its group. If mpirun has not ended `patience_s`
+ * after one of them, the next follows by itself. */
+int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, double patience_s,
+                  int *status, struct me_error *err);
 
 #endif

@@ -147,7 +147,7 @@ int me_assemble_check(const struct me_plan *plan, const struct me_bench_options 
     struct me_result base = {0}, fresh = {0};
     char path[4096];
     if (!options->append) return 0;
-    me_setup_result_path(options->folder, path, sizeof path);
+    me_experiment_result_path(options->folder, path, sizeof path);
     int rc = me_store_read(path, false, &base, err);
     if (!rc) rc = head_lines(&fresh, plan, err);
     for (size_t i = 0; !rc && i < plan->count; i++)
@@ -166,7 +166,7 @@ int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, st
     char path[4096];
     struct logs *logs = calloc(plan->count, sizeof *logs);
     if (!logs) return me_fail(err, ME_E_RUN, "no memory for the result");
-    me_setup_result_path(options->folder, path, sizeof path);
+    me_experiment_result_path(options->folder, path, sizeof path);
     int rc = options->append ? me_store_read(path, true, &base, err) : 0;
     if (rc) goto out;
     int first_repeat = last_repeat(&base);

@@ -13,22 +13,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "../gather/gather.h"
-#include "me/options.h"
+#include "me/experiment.h"
 #include "me/plan.h"
 #include "me/result.h"
 
-struct me_bench_options {
-    struct me_options_experiment experiment; /* first: its option rows have offsets of their own */
-    bool append, force;
-    const char *progress; /* auto, lines, none */
-    const char *root;
-    double lost_after_s;
-    const char *folder; /* EXPERIMENT */
-    bool help, version;
-};
-/* Parses over the values that `options` holds (me_bench_defaults first). argv is reordered. */
-void me_bench_defaults(struct me_bench_options *options);
-int me_bench_parse(int argc, char **argv, struct me_bench_options *options, struct me_error *err);
+/* Parses over the values that `options` holds (me_bench_options_defaults first). argv is reordered.
+ * *operands says whether help or the version was asked for; nothing is checked then. */
+int me_bench_parse(int argc, char **argv, struct me_bench_options *options, struct me_operands *operands,
+                   struct me_error *err);
 void me_bench_help(FILE *out);
 
 /* setup.c. Reads $ME_HOSTS_DIR/machines.json if there is one, else an empty plan; then the command
@@ -37,8 +29,6 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
                   struct me_error *err);
 /* Makes the experiment's folder ready, or says why not: exists without --append or --force. */
 int me_setup_folder(const struct me_bench_options *options, struct me_error *err);
-/* "<folder>/<name>.h5" */
-void me_setup_result_path(const char *folder, char *path, size_t size);
 
 /* roles.c: who measures what; pure. One rank a boot id measures: the first that may. Machines of the
  * plan that no rank came for are LOST, those that are another one again are DUPLICATE. Without a

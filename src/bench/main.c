@@ -30,12 +30,13 @@ static char **copy_vector(int argc, char **argv)
     return copy;
 }
 
-static int check_line(int argc, char **argv, struct me_bench_options *options, struct me_error *err)
+static int check_line(int argc, char **argv, struct me_operands *operands, struct me_error *err)
 {
+    struct me_bench_options options;
     char **line = copy_vector(argc, argv);
     if (!line) return me_fail(err, ME_E_RUN, "no memory");
-    me_bench_defaults(options);
-    int rc = me_bench_parse(argc, line, options, err);
+    me_bench_options_defaults(&options);
+    int rc = me_bench_parse(argc, line, &options, operands, err);
     free(line);
     return rc;
 }
@@ -43,10 +44,10 @@ static int check_line(int argc, char **argv, struct me_bench_options *options, s
 int main(int argc, char **argv)
 {
     struct me_error err = {0};
-    struct me_bench_options options;
-    if (check_line(argc, argv, &options, &err)) return say(&err);
-    if (options.help || options.version) {
-        if (options.help)
+    struct me_operands operands;
+    if (check_line(argc, argv, &operands, &err)) return say(&err);
+    if (operands.help || operands.version) {
+        if (operands.help)
             me_bench_help(stdout);
         else
             printf("me_bench (Machine Energy) %s\n", ME_VERSION);

@@ -109,7 +109,7 @@ static int follow(struct world *w, struct me_error *err)
 static void say_done(const struct world *w, const struct me_result *result)
 {
     char path[4096];
-    me_setup_result_path(w->options.folder, path, sizeof path);
+    me_experiment_result_path(w->options.folder, path, sizeof path);
     for (size_t i = 0; i < result->machine_count; i++) {
         const struct me_row_machine *m = &result->machines[i];
         if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
@@ -174,8 +174,9 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     char **line = calloc((size_t)argc + 1, sizeof *line); /* the head parses a second time, over the config */
     if (!line) return me_fail(err, ME_E_RUN, "no memory");
     memcpy(line, argv, (size_t)argc * sizeof *line);
-    me_bench_defaults(&w.options);
-    int rc = me_bench_parse(argc, line, &w.options, err);
+    me_bench_options_defaults(&w.options);
+    struct me_operands operands;
+    int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = agree(&w, argc, argv, err);
     if (!rc)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);

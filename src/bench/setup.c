@@ -11,23 +11,6 @@
 #include "me/source.h"
 #include "me/workload.h"
 
-static const char *name_of_folder(const char *folder, size_t *len)
-{
-    size_t end = strlen(folder);
-    while (end > 1 && folder[end - 1] == '/') end--;
-    size_t start = end;
-    while (start > 0 && folder[start - 1] != '/') start--;
-    *len = end - start;
-    return folder + start;
-}
-
-void me_setup_result_path(const char *folder, char *path, size_t size)
-{
-    size_t len;
-    const char *name = name_of_folder(folder, &len);
-    snprintf(path, size, "%s/%.*s.h5", folder, (int)len, name);
-}
-
 static int read_file(const char *path, struct me_buffer *text, struct me_error *err)
 {
     FILE *file = fopen(path, "re");
@@ -125,7 +108,7 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
     if (me_sources_check(sources, err)) return -1;
     if (set_command(plan, e.command, err)) return -1;
     size_t len;
-    const char *name = name_of_folder(options->folder, &len);
+    const char *name = me_experiment_name(options->folder, &len);
     snprintf(plan->experiment, sizeof plan->experiment, "%.*s", (int)len, name);
     memcpy(plan->workload, workload, sizeof workload);
     memcpy(plan->sources, sources, sizeof sources);
@@ -146,11 +129,12 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
                   struct me_error *err)
 {
     if (load_base(plan, err)) return -1;
-    me_bench_defaults(options);
+    me_bench_options_defaults(options);
     options_from_base(plan, &options->experiment);
     bool framework_given = given(argc, argv, "--framework");
     char **config_command = options->experiment.command;
-    if (me_bench_parse(argc, argv, options, err)) return -1;
+    struct me_operands operands;
+    if (me_bench_parse(argc, argv, options, &operands, err)) return -1;
     /* A framework on the command line is chosen over the config's command. */
     if (framework_given && options->experiment.command == config_command) options->experiment.command = NULL;
     return fill_plan(plan, options, err);
@@ -175,7 +159,7 @@ int me_setup_folder(const struct me_bench_options *options, struct me_error *err
     const char *folder = options->folder;
     char result[4096], logs[4096];
     struct stat st;
-    me_setup_result_path(folder, result, sizeof result);
+    me_experiment_result_path(folder, result, sizeof result);
     bool there = stat(folder, &st) == 0;
     if (there && !S_ISDIR(st.st_mode))
         return me_fail(err, ME_E_INPUT, "EXPERIMENT: %s is a file; give another name", folder);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "cli.h"
+#include "me/experiment.h"
 #include "me/launch.h"
 #include "me/source.h"
 #include "me/version.h"
@@ -14,54 +15,22 @@
  * only what stands on the line is handed on and the config decides the rest. */
 struct settings {
     struct me_prepare_options prepare;
-    struct me_options_experiment experiment;
-    bool append, force;
-    const char *progress, *root;
-    double lost_after_s;
+    struct me_bench_options bench;
 };
 
-enum { ROWS_MAX = 48 };
+enum { ROWS_MAX = ME_BENCH_OPTIONS_MAX + 16 };
 
-static const struct me_option bench_rows[] = {
-    {"append", 0, ME_OPTION_FLAG, offsetof(struct settings, append), 0, 0, NULL,
-     "add repeats to an existing experiment"},
-    {"force", 0, ME_OPTION_FLAG, offsetof(struct settings, force), 0, 0, NULL,
-     "move an existing experiment aside (EXPERIMENT.old-TIME) and begin a new one"},
-    {"progress", 0, ME_OPTION_STRING, offsetof(struct settings, progress), 0, 0, "MODE",
-     "auto (default: one line a machine on a terminal), lines, or none"},
-    {"lost-after", 0, ME_OPTION_DOUBLE, offsetof(struct settings, lost_after_s), 1, 86400, "S",
-     "seconds of silence after which a machine counts as lost, also when a stop was asked for (default 30)"},
-    {"root", 0, ME_OPTION_STRING, offsetof(struct settings, root), 0, 0, "DIR",
-     "where /sys and /proc are found (default /; a container's /host)"},
-    {.name = NULL},
-};
-
-/* Copies rows with their offsets moved; those that `skip` names stay out. */
-static size_t add_rows(struct me_option *rows, size_t n, const struct me_option *more, size_t base,
-                       const char *const *skip)
-{
-    for (; more->name && n < ROWS_MAX - 1; more++) {
-        bool out = false;
-        for (size_t i = 0; skip && skip[i]; i++) out |= !strcmp(skip[i], more->name);
-        if (out) continue;
-        rows[n] = *more;
-        rows[n++].offset += base;
-    }
-    rows[n] = (struct me_option){0};
-    return n;
-}
-
-static size_t bench_options(struct me_option *rows)
-{
-    size_t n = add_rows(rows, 0, me_experiment_options, offsetof(struct settings, experiment), NULL);
-    return add_rows(rows, n, bench_rows, 0, NULL);
-}
-
+/* me_bench's rows, and those of `me hosts` that me_bench does not have or that make no sense here. */
 static void all_options(struct me_option *rows)
 {
-    static const char *const skip[] = {"check", "framework", NULL};
-    size_t n = bench_options(rows);
-    add_rows(rows, n, me_cli_hosts_command.options, offsetof(struct settings, prepare), skip);
+    size_t n = me_bench_options_rows(rows, offsetof(struct settings, bench));
+    for (const struct me_option *more = me_cli_hosts_command.options; more->name && n < ROWS_MAX - 1;
+         more++) {
+        if (!strcmp(more->name, "check") || !strcmp(more->name, "framework")) continue;
+        rows[n] = *more;
+        rows[n++].offset += offsetof(struct settings, prepare);
+    }
+    rows[n] = (struct me_option){0};
 }
 
 const struct me_command me_cli_run_command = {
@@ -83,9 +52,9 @@ const struct me_command me_cli_run_command = {
 
 static void set_not_given(struct settings *settings)
 {
-    *settings = (struct settings){.lost_after_s = NAN};
+    *settings = (struct settings){.bench.lost_after_s = NAN};
     me_prepare_defaults(&settings->prepare);
-    settings->experiment = (struct me_options_experiment){
+    settings->bench.experiment = (struct me_options_experiment){
         .repeats = -1, .warmup = -1, .idle_s = NAN, .cooldown_s = NAN, .sample_hz = NAN, .timeout_s = NAN};
 }
 
@@ -110,8 +79,8 @@ static char *option_word(const struct me_option *row, const struct settings *set
 static char **bench_words(const struct settings *settings, char *experiment, char **command, size_t *made,
                           struct me_error *err)
 {
-    struct me_option rows[ROWS_MAX];
-    size_t count = bench_options(rows), n = 0, commands = 0;
+    struct me_option rows[ME_BENCH_OPTIONS_MAX];
+    size_t count = me_bench_options_rows(rows, offsetof(struct settings, bench)), n = 0, commands = 0;
     static char end_of_options[] = "--";
     bool failed = false;
     while (command && command[commands]) commands++;
@@ -150,6 +119,12 @@ static char **password_variables(const struct me_cluster *cluster)
     return names;
 }
 
+/* The head waits for silent machines, then writes; Open MPI takes some seconds more. */
+static double patience_s(const struct settings *settings)
+{
+    return (isnan(settings->bench.lost_after_s) ? 30 : settings->bench.lost_after_s) + 15;
+}
+
 static int launch(const struct me_cluster *cluster, const struct settings *settings, char *experiment,
                   char **command, int *status, struct me_error *err)
 {
@@ -160,7 +135,7 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
     char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);
-    if (!rc) rc = me_launch_run(argv, env_file, strip, status, err);
+    if (!rc) rc = me_launch_run(argv, env_file, strip, patience_s(settings), status, err);
     me_launch_argv_free(argv);
     for (size_t i = 0; words && i < made; i++) free(words[i]);
     free(words);
@@ -169,22 +144,11 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
 }
 
 /* The last part of a folder's path names its result: "runs/exp1/" -> 4 characters from 5. */
-static size_t last_part(const char *path, size_t *start)
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    size_t at = end;
-    while (at && path[at - 1] != '/') at--;
-    *start = at;
-    return end - at;
-}
-
 static bool has_result(const char *experiment)
 {
     char path[4200];
     struct stat st;
-    size_t start, len = last_part(experiment, &start);
-    snprintf(path, sizeof path, "%.*s/%.*s.h5", (int)(start + len), experiment, (int)len, experiment + start);
+    me_experiment_result_path(experiment, path, sizeof path);
     return stat(path, &st) == 0;
 }
 
@@ -210,28 +174,16 @@ static int run_all(const char *config, struct settings *settings, char *experime
 }
 
 /* What me_bench would refuse after all machines have been prepared for it. */
-static int check_line(const struct settings *settings, const char *experiment, struct me_error *err)
+static int check_line(const struct settings *settings, struct me_error *err)
 {
-    const char *progress = settings->progress, *sources = settings->experiment.sources;
-    if (settings->append && settings->force)
-        return me_fail(err, ME_E_INPUT,
-                       "--append: not together with --force: one adds, the other begins anew");
-    if (progress && strcmp(progress, "auto") && strcmp(progress, "lines") && strcmp(progress, "none"))
-        return me_fail(err, ME_E_INPUT, "--progress: %.64s is not auto, lines or none", progress);
-    if (sources && me_sources_check(sources, err)) return -1;
-    size_t start, len = last_part(experiment, &start);
-    const char *name = experiment + start;
-    if (!len || !strncmp(name, "..", len) || len > 100 || experiment[0] == '-')
-        return me_fail(
-            err, ME_E_INPUT,
-            "EXPERIMENT: %.200s does not end in a name of at most 100 characters; give one such as "
-            "exp1",
-            experiment);
-    if (!has_result(experiment) || settings->append || settings->force) return 0;
+    const struct me_bench_options *bench = &settings->bench;
+    const char *sources = bench->experiment.sources;
+    if (me_bench_options_check(bench, err) || (sources && me_sources_check(sources, err))) return -1;
+    if (!has_result(bench->folder) || bench->append || bench->force) return 0;
     return me_fail(
         err, ME_E_INPUT,
         "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
-        experiment);
+        bench->folder);
 }
 
 int me_cli_run(int argc, char **argv, struct me_error *err)
@@ -251,8 +203,9 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
             printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
-    if (check_line(&settings, operands.values[1], err)) return -1;
-    settings.prepare.framework = settings.experiment.framework;
+    settings.bench.folder = operands.values[1];
+    if (check_line(&settings, err)) return -1;
+    settings.prepare.framework = settings.bench.experiment.framework;
     settings.prepare.command = operands.command;
     return run_all(operands.values[0], &settings, operands.values[1], operands.command, err);
 }

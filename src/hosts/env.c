@@ -72,6 +72,10 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
     snprintf(sessions, sizeof sessions, "%zu", cluster->count < 127 ? 128 : cluster->count + 1);
     set_both(out, "OMPI_MCA_plm_rsh_num_concurrent", "PRTE_MCA_plm_ssh_num_concurrent", sessions);
     set_both(out, "OMPI_MCA_orte_keep_fqdn_hostnames", "PRTE_MCA_prte_keep_fqdn_hostnames", "1");
+    me_buffer_puts(out, "# A machine that is cut off is noticed within half a minute.\n");
+    set(out, "OMPI_MCA_oob_tcp_keepalive_time", "10");
+    set(out, "OMPI_MCA_oob_tcp_keepalive_intvl", "5");
+    set(out, "OMPI_MCA_oob_tcp_keepalive_probes", "3");
     me_buffer_puts(out, "# A workload gets every core of its machine.\n");
     set_both(out, "OMPI_MCA_hwloc_base_binding_policy", "PRTE_MCA_hwloc_default_binding_policy", "none");
     me_buffer_puts(out, "# A waiting rank must not burn what is being measured.\n");

@@ -655,7 +655,7 @@ def test_as_an_ordinary_user(ground_as_new):
     (["run", "config.json", "exp1", "--append", "--force"], "--append: not together with --force"),
     (["run", "config.json", "exp1", "--progress", "loud"], "--progress: loud is not auto, lines or none"),
     (["run", "config.json", "exp1", "--sources", "powercp"], "there is no source powercp"),
-    (["run", "config.json", ".."], "EXPERIMENT: .. does not end in a name"),
+    (["run", "config.json", ".."], "does not end in a name"),
     (["run", "config.json", "-o", "x", "--", "true"], "too few operands"),
     (["run", "config.json", "exp1", "--repeats", "x"], "--repeats: x is not a whole number"),
     (["run", "config.json", "exp1", "--"], "no command behind --"),
