@@ -37,7 +37,7 @@ struct me_channel {
     double max_power_w; /* upper bound of its power; bounds the safe read interval (rule 8) */
     bool counted;       /* enters the machine's total */
     char why_not[96];   /* "" if counted */
-    char basis[128];    /* modelled: where the number comes from, for people; else "" */
+    char basis[384];    /* modelled: where the number comes from, for people; else "" */
 };
 
 enum me_reading_state { ME_READING_ABSENT = 0, ME_READING_OK = 1, ME_READING_FAILED = 2 };

@@ -27,7 +27,7 @@ struct me_row_channel {
     double range; /* microjoules, exact below 2^53; 0: none */
     int8_t counted;
     char why_not[96];
-    char basis[128]; /* what a modelled or converted value rests on */
+    char basis[384]; /* what a modelled or converted value rests on */
 };
 struct me_row_repeat { /* one row a phase; those of phase "run" are what is ranked */
     int32_t machine_id, repeat;

@@ -244,6 +244,21 @@ static void open_journal(struct me_station *st)
     }
 }
 
+/* Loud, on the machine's own line: a modelled total is no measurement. */
+static void say_modelled(const struct me_station *st)
+{
+    for (size_t i = 0; i < st->meter.channel_count; i++) {
+        const struct me_channel *channel = &st->meter.channels[i];
+        if (!channel->counted || channel->cls != ME_CLASS_MODELLED) continue;
+        fprintf(stderr, "me_bench: %s: energy is MODELLED, not measured: %s\n", st->facts.name,
+                channel->basis);
+    }
+    for (size_t i = 0; i < st->meter.source_count; i++)
+        if (!st->meter.sources[i].found && st->meter.sources[i].cure[0] && !st->plan->sources[0])
+            fprintf(stderr, "me_bench: %s: %s can be had by: %s\n", st->facts.name,
+                    st->meter.sources[i].ops->name, st->meter.sources[i].cure);
+}
+
 static int open_station(struct me_station *st, const char *root, struct me_error *err)
 {
     if (me_meter_open(&st->meter, root, st->plan->sources, err)) return -1;
@@ -259,6 +274,7 @@ static int open_station(struct me_station *st, const char *root, struct me_error
     me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
     if (!scopes[0])
         return me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
+    say_modelled(st);
     if (me_workload_argv(st->plan, &st->argv, err)) return -1;
     st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
     if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");

@@ -62,6 +62,26 @@ static bool counts_anything(const struct me_meter *meter)
     return false;
 }
 
+static void add_reason(struct me_channel *channel, const char *who, const char *why)
+{
+    size_t len = strlen(channel->basis);
+    snprintf(channel->basis + len, sizeof channel->basis - len, "; %s: %s", who, why);
+}
+
+/* A guess that stands in for a counter also says why there was no counter. */
+static void say_why_modelled(struct me_meter *meter, size_t first)
+{
+    for (size_t c = first; c < meter->channel_count; c++) {
+        struct me_channel *channel = &meter->channels[c];
+        for (size_t i = 0; i + 1 < meter->source_count; i++)
+            if (!meter->sources[i].found)
+                add_reason(channel, meter->sources[i].ops->name, meter->sources[i].reason);
+        for (size_t i = 0; i < first; i++)
+            if (meter->channels[i].why_not[0])
+                add_reason(channel, meter->channels[i].name, meter->channels[i].why_not);
+    }
+}
+
 /* Opens the rows of the table that `only` asks for. Modelled energy beside measured energy is only
  * ever asked for by name. */
 static int open_sources(struct me_meter *meter, const char *only, struct me_error *err)
@@ -75,7 +95,9 @@ static int open_sources(struct me_meter *meter, const char *only, struct me_erro
             snprintf(source->reason, sizeof source->reason, "not needed: this machine has counters");
             continue;
         }
+        size_t before = meter->channel_count;
         if (open_source(meter, source, err)) return -1;
+        if (!only && !strcmp(ops->name, "model")) say_why_modelled(meter, before);
         if (meter->channel_count) me_channels_count(meter->channels, meter->channel_count);
     }
     return 0;
