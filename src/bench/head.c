@@ -5,6 +5,7 @@
 #include "me/clock.h"
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
+#define WAIT_EVERY_NS (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
 #define SILENT_NS     (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
 #define RELEASE_NS    (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
 #define HEAD          0
@@ -228,7 +229,7 @@ void me_head_wait(struct me_head *head)
     head->seats[HEAD].ended = true;
     for (look(head); !all_in(head); look(head)) {
         if (head->stopped && me_clock_mono_ns() > head->give_up_ns) return;
-        me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
+        me_clock_sleep_until(me_clock_mono_ns() + WAIT_EVERY_NS);
     }
 }
 
