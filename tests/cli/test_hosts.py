@@ -42,7 +42,7 @@ def ground(tmp_path_factory):
         HostSpec("oldmpi", users=users(), files={"/usr/bin/mpirun": MPI_4_0}),
         HostSpec("rsa", users=users(), host_key_types=("rsa",)),
     ]
-    head = HostSpec("head", sshd=False, users=[User("root"), User("alice")])
+    head = HostSpec("head", sshd=False, users=[User("root"), User("bench")])
     with Cluster(tmp_path_factory.mktemp("ground") / "c", hosts, head, rig="/bin/true") as cluster:
         cluster["cachefull"].sh("mkdir /root/.cache && mount -t tmpfs -o size=64k none /root/.cache", check=True)
         cluster["keyfull"].sh("cd /root && mv .ssh kept && mkdir -m 700 .ssh && mount -t tmpfs -o size=4k,mode=0700 none "
@@ -626,7 +626,7 @@ def test_the_head_measures_too(ground_as_new):
 
 def test_as_an_ordinary_user(ground_as_new):
     ground = ground_as_new
-    home = ground.head.path("/home/alice")
+    home = ground.head.path("/home/bench")
     config = home / "c.json"
     config.write_text(json.dumps({"machines": [ground["n1"].machine(1, user="john.doe")]}))
     config.chmod(0o600)
@@ -635,7 +635,7 @@ def test_as_an_ordinary_user(ground_as_new):
     result = ground.head.sh(
         "me hosts c.json --framework sleep && . gen.hosts.d/env && unset OMPI_ALLOW_RUN_AS_ROOT && "
         "mpirun -hostfile gen.hosts sh -c 'echo id=$ME_MACHINE_ID' && ! grep ROOT gen.hosts.d/env && "
-        "me clean c.json && ls", user="alice", cwd="/home/alice")
+        "me clean c.json && ls", user="bench", cwd="/home/bench")
     assert result.rc == 0 and "id=1" in result.out and result.out.endswith("\nc.json\n"), result
 
 

@@ -109,7 +109,7 @@ BAD_CONFIGS += [
         ("address_shell", '"a;reboot"', "not an IP address or host name"),
         ("address_substitution", '"$(reboot)"', "not an IP address or host name"),
         ("address_newline", '"a\\nHost *"', "a?Host *: not an IP address"),
-        ("address_user", '"alice@192.0.2.1"', "goes into MACHINE_USER"),
+        ("address_user", '"bench@192.0.2.1"', "goes into MACHINE_USER"),
         ("address_port", '"192.0.2.1:2222"', "goes into MACHINE_PORT"),
         ("address_brackets", '"[2001:db8::1]"', "without brackets"),
         ("address_umlaut", '"m\u00fcller.example"', "not an IP address or host name"),
