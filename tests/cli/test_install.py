@@ -12,6 +12,7 @@ EXPECTED = {
     "bin": {"me", "me_bench"},
     "libexec/machine-energy": {"me_kernel"},
     "include/me": {"mark.h"},
+    "lib": {"libme.so", "libme.so.0", "libme.so.0.1.0"},
     "share/pkgconfig": {"machine-energy.pc"},
     "share/man/man1": {"me.1", "me-probe.1", "me-hosts.1", "me-run.1", "me-report.1", "me-clean.1", "me_bench.1"},
     "share/doc/machine-energy": {"README.md", "LICENSE", "CHANGELOG.md"},
@@ -55,7 +56,7 @@ def test_each_thing_is_where_it_belongs(prefix):
 
 def test_nothing_names_the_build(prefix):
     for path in prefix.rglob("*"):
-        if path.is_file() and path.parent.name not in ("bin", "machine-energy"):
+        if path.is_file() and path.parent.name not in ("bin", "lib", "machine-energy"):
             assert str(BUILD).encode() not in path.read_bytes(), path
     for program in ("bin/me", "bin/me_bench", "libexec/machine-energy/me_kernel"):
         dynamic = subprocess.run(["readelf", "-d", prefix / program], capture_output=True, text=True, check=True).stdout
@@ -79,6 +80,17 @@ def test_a_user_compiles_marks_and_measures_them(prefix, tmp_path):
                    env=clean_environment(prefix, tmp_path), capture_output=True, timeout=60)
     report = subprocess.run(["me", "report", "exp1"], cwd=tmp_path, check=True, capture_output=True, text=True,
                             env=clean_environment(prefix, tmp_path), timeout=60).stdout
+    assert "solve" in report and "problems" in report
+
+
+def test_other_languages_load_libme(prefix, tmp_path):
+    script = ("import ctypes, sys; me = ctypes.CDLL(sys.argv[1]); me.me_mark_begin(b'solve'); me.me_mark_end(b'solve'); "
+              "me.me_mark_work.argtypes = [ctypes.c_double, ctypes.c_char_p]; me.me_mark_work(3, b'problems')")
+    env = clean_environment(prefix, tmp_path)
+    subprocess.run(["mpirun", "-n", "1", "me_bench", "exp1", "--", "/usr/bin/python3", "-c", script,
+                    prefix / "lib/libme.so"], cwd=tmp_path, check=True, env=env, capture_output=True, timeout=60)
+    report = subprocess.run(["me", "report", "exp1"], cwd=tmp_path, check=True, capture_output=True, text=True,
+                            env=env, timeout=60).stdout
     assert "solve" in report and "problems" in report
 
 
