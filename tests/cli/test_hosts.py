@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import sys
 import time
@@ -23,7 +24,7 @@ CHATTY = 'echo "Welcome to node"; printf "no newline here> "; echo noise >&2\n'
 
 
 def users(**more):
-    return [User("root", "root-Secret-71c", **more), User("john.doe", "o'Neil \"x\" $1\\z")]
+    return [User("root", "root-Secret-71c", **more), User("lab.user", "o'Neil \"x\" $1\\z")]
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +94,9 @@ def fails(ground, machines, *patterns, arguments=(), env=None):
 
 def test_three_logins_then_launch_then_clean(ground_as_new):
     ground = ground_as_new
-    before = {name: (ground[name].authorized_keys("root"), ground[name].authorized_keys("john.doe"))
+    before = {name: (ground[name].authorized_keys("root"), ground[name].authorized_keys("lab.user"))
               for name in ("n1", "kb", "n3")}
-    machines = [ground["n1"].machine(1, name="one"), ground["kb"].machine(2, user="john.doe"),
+    machines = [ground["n1"].machine(1, name="one"), ground["kb"].machine(2, user="lab.user"),
                 ground["n3"].machine(3, login="key", name="three")]
     result = hosts(ground, machines)
     assert result.rc == 0, result
@@ -110,14 +111,14 @@ def test_three_logins_then_launch_then_clean(ground_as_new):
     launched = ground.head.sh(". gen.hosts.d/env && mpirun -hostfile gen.hosts sh -c "
                               "'echo $ME_MACHINE_ID $(whoami) $(hostname) $(command -v me_bench)'", check=True)
     seen = {line.split()[0]: line.split()[1:] for line in launched.out.splitlines() if line[0].isdigit()}
-    assert seen["1"][:2] == ["root", "n1"] and seen["2"][:2] == ["john.doe", "kb"] and seen["3"][:2] == ["root", "n3"]
+    assert seen["1"][:2] == ["root", "n1"] and seen["2"][:2] == ["lab.user", "kb"] and seen["3"][:2] == ["root", "n3"]
     assert all("/.cache/machine-energy/0.1.0-" in words[2] for words in seen.values())
-    line = ground["kb"].authorized_keys("john.doe").splitlines()[0]
+    line = ground["kb"].authorized_keys("lab.user").splitlines()[0]
     assert re.fullmatch(r'restrict,expiry-time="\d{12}" ssh-ed25519 \S+ machine-energy-[0-9a-f]{12}', line)
 
     assert hosts(ground, machines).rc == 0  # again: the same key, once
-    assert ground["kb"].authorized_keys("john.doe").count("machine-energy-") == 1
-    assert ground["kb"].authorized_keys("john.doe").splitlines()[0].split()[2] == line.split()[2]
+    assert ground["kb"].authorized_keys("lab.user").count("machine-energy-") == 1
+    assert ground["kb"].authorized_keys("lab.user").splitlines()[0].split()[2] == line.split()[2]
     for name in ("n1", "kb", "n3", "head"):
         host = ground.head if name == "head" else ground[name]
         for secret in ("root-Secret-71c", "o'Neil \"x\" $1\\z"):
@@ -128,7 +129,7 @@ def test_three_logins_then_launch_then_clean(ground_as_new):
     cleaned = me(ground, "clean", f"{ground.work}/config.json")
     assert cleaned.rc == 0, cleaned
     assert not listing(ground)
-    after = {name: (ground[name].authorized_keys("root"), ground[name].authorized_keys("john.doe"))
+    after = {name: (ground[name].authorized_keys("root"), ground[name].authorized_keys("lab.user"))
              for name in before}
     assert after == before
     for name in before:
@@ -375,7 +376,7 @@ def test_what_machines_lack(ground_as_new):
     ground = ground_as_new
     fails(ground, [ground["bare"].machine(1)], "Open MPI is missing", "apt-get install openmpi-bin")
     fails(ground, [ground["oldmpi"].machine(1)], r"its Open MPI is 4\.0\.3, the head's 4\.")
-    fails(ground, [ground["full"].machine(1, user="john.doe")], "disk full: 0 MiB free in /home/john.doe")
+    fails(ground, [ground["full"].machine(1, user="lab.user")], "disk full: 0 MiB free in /home/lab.user")
     fails(ground, [ground["n3"].machine(1, user="guest")], "no POSIX shell to work with there")
     config = ground.write_config([ground["n1"].machine(1)])
     result = me(ground, "hosts", config, "--", "no-such-solver", "x")
@@ -628,15 +629,18 @@ def test_as_an_ordinary_user(ground_as_new):
     ground = ground_as_new
     home = ground.head.path("/home/bench")
     config = home / "c.json"
-    config.write_text(json.dumps({"machines": [ground["n1"].machine(1, user="john.doe")]}))
+    config.write_text(json.dumps({"machines": [ground["n1"].machine(1, user="lab.user")]}))
     config.chmod(0o600)
     os.chown(config, 2001, 2001)
     (home / ".ssh/known_hosts").write_text(ground["n1"].known_hosts())
+    (home / "bin").mkdir()  # the build may lie where an ordinary user cannot look
+    for program in ("me", "me_bench", "me_kernel"):
+        shutil.copy(f"{ground.build}/{program}", home / "bin")
     result = ground.head.sh(
-        "me hosts c.json --framework sleep && . gen.hosts.d/env && unset OMPI_ALLOW_RUN_AS_ROOT && "
+        "PATH=$HOME/bin:$PATH; me hosts c.json --framework sleep && . gen.hosts.d/env && unset OMPI_ALLOW_RUN_AS_ROOT && "
         "mpirun -hostfile gen.hosts sh -c 'echo id=$ME_MACHINE_ID' && ! grep ROOT gen.hosts.d/env && "
         "me clean c.json && ls", user="bench", cwd="/home/bench")
-    assert result.rc == 0 and "id=1" in result.out and result.out.endswith("\nc.json\n"), result
+    assert result.rc == 0 and "id=1" in result.out and result.out.endswith("\nbin\nc.json\n"), result
 
 
 @pytest.mark.parametrize("line,said", [

@@ -66,7 +66,7 @@ static void examples(void **state)
 static const char odd[] =
     "{\"machines\": ["
     "{\"machine_id\": 7, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2222, \"MACHINE_USER\": "
-    "\"john.doe\","
+    "\"lab.user\","
     " \"MACHINE_PASSWORD\": \"top-secret-7\", \"name\": \"seven\", \"country\": \"DE\", \"pue\": 1.2},"
     "{\"machine_id\": 8, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\", \"MACHINE_PORT\": 2223, \"MACHINE_USER\": "
     "\"a\"},"
@@ -122,7 +122,7 @@ static void ssh_config_and_known_hosts(void **state)
     struct me_buffer out = ME_BUFFER_INIT;
     me_hosts_ssh_config(&f->cluster, f->states, "/w/100%/gen.hosts.d", &out);
     assert_non_null(strstr(out.data, "Host me-0007\n    HostName \"192.0.2.7\"\n    HostKeyAlias me-0007\n"
-                                     "    Port 2222\n    User \"john.doe\"\n"));
+                                     "    Port 2222\n    User \"lab.user\"\n"));
     assert_non_null(strstr(out.data, "IdentityFile \"/w/100%%/gen.hosts.d/id_ed25519\"\n"));
     assert_non_null(strstr(out.data, "BatchMode yes\n"));
     assert_non_null(strstr(out.data, "StrictHostKeyChecking yes\n"));

@@ -134,7 +134,7 @@ BAD_CONFIGS += [
         ("user_newline", "MACHINE_USER", '"a\\nb"', "a?b: holds a control character"),
         ("user_escape", "MACHINE_USER", '"a\\u001b[31m"', "control character"),
         ("user_dash", "MACHINE_USER", '"-l"', "begins with a dash"),
-        ("user_quoted", "MACHINE_USER", '"\\"john doe\\""', "holds a quote"),
+        ("user_quoted", "MACHINE_USER", '"\\"lab user\\""', "holds a quote"),
         ("user_shell", "MACHINE_USER", '"a`id`"', "meaning to a shell"),
         ("user_number", "MACHINE_USER", "7", "a number where text"),
         ("password_number", "MACHINE_PASSWORD", "1234", "a number where text"),
