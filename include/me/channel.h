@@ -30,8 +30,14 @@ struct me_channel {
     enum me_kind kind;
     enum me_class cls;
     enum me_provenance provenance;
-    char unit[8];       /* counters: "uJ"; gauges: "W" */
+    char unit[8];       /* energy: "uJ" for counters, "W" for gauges; activity: "1", "ns", "B", "Hz", "C" */
+    bool activity;      /* what the machine did and not what it used: instructions, CPU use. It has no
+                             * energy, is never counted, and its scope and class mean nothing */
     int package;        /* the package it belongs to, or -1 */
+    char device[24];    /* PCI address of a GPU, "0000:c3:00.0", which tells that two sources show the
+                             * same one; "" where not known, and for all else */
+    double interval_s;  /* 0: read in every sample and at every edge. Else it is read by a thread of its
+                             * own about so often, and what it was at an edge is interpolated */
     uint64_t range;     /* counters: the value after which it starts again at 0; the number of
                              * distinct values, so energy = last - first + wraps x range. 0: none */
     double max_power_w; /* upper bound of its power; bounds the safe read interval (rule 8) */
@@ -55,7 +61,10 @@ struct me_reading {
 /* Marks which channels enter the machine's total so that nothing counts twice, and writes why_not
  * for the rest: the node's meter if there is one, else the platform's, else packages + dram + gpu.
  * Channels whose why_not is already set (a mirror, a stalled counter) stay out. A modelled channel
- * counts only where no counter or gauge covers its scope. */
+ * counts only where no counter or gauge covers its scope. Channels of one source are told apart by
+ * that source (two power supplies are two meters); of two sources that show the same package, dram,
+ * GPU, platform or node the better class wins, then the one that stands first. GPUs are the same by
+ * `device`; where one of the two has none, they are taken for the same, so that nothing counts twice. */
 void me_channels_count(struct me_channel *channels, size_t n);
 /* The scopes that the counted channels cover, in order, "package+dram"; "" if none. */
 void me_channels_scopes(const struct me_channel *channels, size_t n, char *text, size_t size);

@@ -37,6 +37,8 @@ int me_root_read(const struct me_root *root, const char *path, char *text, size_
 int me_root_read_u64(const struct me_root *root, const char *path, unsigned long long *value);
 /* What kind of file system answers for the open file. */
 enum me_provenance me_root_provenance(int fd);
+/* Is the root the running machine's own? Only then do uname, libraries and commands speak of it. */
+bool me_root_is_live(const struct me_root *root);
 /* The boot id that names this machine, from proc/sys/kernel/random/boot_id; "" if there is none.
  * `boot_id` holds at least 40 bytes. */
 void me_root_boot_id(const struct me_root *root, char *boot_id);

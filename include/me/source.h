@@ -1,6 +1,6 @@
-/* A source: a way to read energy on a machine. To add one: write src/source/<name>.c with its ops,
- * add a row to src/source/table.c in the order of preference, put a recorded machine that has it
- * under tests/machines/, and name it in the README's table.
+/* A source: a way to read energy on a machine, or what the machine did meanwhile. To add one: write
+ * src/source/<name>.c with its ops, add a row to src/source/table.c in the order of preference, put a
+ * recorded machine that has it under tests/machines/, and name it in the README's table.
  *
  * Sources never print. Absence explains itself: `found` is false, `reason` says what is missing and
  * `cure` the one command that mends it (or ""). Broken (found, but cannot work) is an error. */
@@ -10,6 +10,23 @@
 #include "me/channel.h"
 #include "me/error.h"
 
+/* How to look for sources. All may be NULL or 0. */
+struct me_meter_options {
+    const char *root;     /* "/" */
+    const char *only;     /* comma-separated source names, the user's choice; NULL or "": the program
+                           * chooses */
+    const char *external; /* the user's own meters, see src/source/external.h */
+    const char *events;   /* names of hardware events with commas; NULL or "": a default set; "none" */
+    char *const *strip_env; /* names of variables that no child may see, NULL-terminated */
+};
+/* What a source is opened with. */
+struct me_source_setup {
+    const struct me_root *root;
+    bool live; /* the root is the running machine's own. If it is not, a source that asks the kernel, a
+                * library or a command instead of files must not ask: they would speak of this machine */
+    const struct me_meter_options *options;
+};
+
 struct me_source;
 struct me_source_ops {
     const char *name;    /* "powercap" */
@@ -17,9 +34,11 @@ struct me_source_ops {
     /* Looks for it under the root. Fills found/channels/state, or reason and cure; a source that is
      * found may leave a reason too: a remark for people. Channels come
      * with counted = false; mirrors and duplicates within the source carry their why_not. */
-    int (*open)(struct me_source *source, const struct me_root *root, struct me_error *err);
+    int (*open)(struct me_source *source, const struct me_source_setup *setup, struct me_error *err);
     /* One reading a channel, in order. Never fails as a whole: a channel that cannot be read is
-     * ME_READING_FAILED. No allocation, no lock: the sampling thread calls it. */
+     * ME_READING_FAILED. No allocation, no lock: the sampling thread calls it, or the source's own
+     * thread if it has an interval; never two threads at once. What has no reading this time (a gauge
+     * that means nothing just now) is ME_READING_ABSENT. */
     void (*read)(struct me_source *source, struct me_reading *readings);
     void (*close)(struct me_source *source);
 };
@@ -28,8 +47,13 @@ struct me_source {
     const struct me_source_ops *ops;
     bool found;
     char reason[256], cure[256];
-    struct me_channel *channels;
+    struct me_channel *channels; /* malloc'ed by open, freed by close */
     size_t channel_count;
+    size_t first; /* of its channels among the meter's; set by the meter */
+    /* Set by open: 0 if a reading takes microseconds; else its natural period in seconds, and a thread
+     * of its own reads it (a library, a bus, a command, a file behind which firmware answers). The
+     * meter writes it into the channels. */
+    double interval_s;
     void *state;
 };
 
@@ -46,10 +70,14 @@ struct me_meter {
     struct me_channel *channels; /* copies, in order of the sources */
     size_t channel_count;
 };
-/* `only`: comma-separated source names, or NULL / "": all, where `model` is left closed if any
- * other source counts. An unknown name is ME_E_INPUT. */
-int me_meter_open(struct me_meter *meter, const char *root, const char *only, struct me_error *err);
+/* Without options->only: all, where `model` and `msr` are left closed if other sources count already.
+ * With it: those named, and nothing else. An unknown name is ME_E_INPUT. A name that two sources have
+ * stays with the first; the second's gets its source before it: "powercap/package-0". */
+int me_meter_open(struct me_meter *meter, const struct me_meter_options *options, struct me_error *err);
+/* Reads the sources without an interval; the channels of all others get ME_READING_ABSENT. */
 void me_meter_read(struct me_meter *meter, struct me_reading *readings);
+/* Reads one source; the channels of all others get ME_READING_ABSENT. */
+void me_meter_read_source(struct me_meter *meter, size_t source, struct me_reading *readings);
 void me_meter_close(struct me_meter *meter); /* NULL-safe */
 
 #endif

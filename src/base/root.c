@@ -100,6 +100,15 @@ enum me_provenance me_root_provenance(int fd)
     return fs.f_type == FUSE_SUPER_MAGIC ? ME_PROVENANCE_FAKE : ME_PROVENANCE_REPLAY;
 }
 
+bool me_root_is_live(const struct me_root *root)
+{
+    int fd = me_root_openat(root, "proc/version");
+    if (fd < 0) return false;
+    enum me_provenance provenance = me_root_provenance(fd);
+    close(fd);
+    return provenance == ME_PROVENANCE_LIVE;
+}
+
 void me_root_boot_id(const struct me_root *root, char *boot_id)
 {
     char text[64];

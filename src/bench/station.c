@@ -261,7 +261,7 @@ static void say_modelled(const struct me_station *st)
 
 static int open_station(struct me_station *st, const char *root, struct me_error *err)
 {
-    if (me_meter_open(&st->meter, root, st->plan->sources, err)) return -1;
+    if (me_meter_open(&st->meter, &(struct me_meter_options){.root = root, .only = st->plan->sources}, err)) return -1;
     me_machine_facts(&st->meter.root, &st->facts);
     st->facts.machine_id = st->role.machine_id;
     st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();

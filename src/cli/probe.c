@@ -221,7 +221,7 @@ int me_cli_probe(int argc, char **argv, struct me_error *err)
             printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
-    if (me_meter_open(&meter, settings.root, NULL, err)) return -1;
+    if (me_meter_open(&meter, &(struct me_meter_options){.root = settings.root}, err)) return -1;
     me_machine_facts(&meter.root, &facts);
     me_channels_scopes(meter.channels, meter.channel_count, scopes, sizeof scopes);
     if (settings.json)

@@ -30,25 +30,24 @@ const char *me_class_name(enum me_class cls)
 
 static bool is_usable(const struct me_channel *channel, bool modelled)
 {
-    return !channel->why_not[0] && (channel->cls == ME_CLASS_MODELLED) == modelled;
+    return !channel->activity && !channel->why_not[0] && (channel->cls == ME_CLASS_MODELLED) == modelled;
 }
 
-static bool is_same_package(const struct me_channel *a, const struct me_channel *b)
+static bool is_same_part(const struct me_channel *a, const struct me_channel *b)
 {
+    if (a->scope == ME_SCOPE_NODE) return true; /* one node, whoever meters it */
+    if (a->scope == ME_SCOPE_GPU) return !a->device[0] || !b->device[0] || !strcmp(a->device, b->device);
     return a->package == b->package || a->package < 0 || b->package < 0;
 }
 
 /* Does `other` measure the same thing as `channel`, only better? Channels of one source are told
- * apart by that source (two dies of a package are two); of two sources the first in the table wins,
- * after the better class. A node has one meter, whoever reads it. GPUs are not numbered by package. */
+ * apart by that source; of two sources the first in the table wins, after the better class. */
 static bool is_better_twin(const struct me_channel *other, const struct me_channel *channel, bool earlier)
 {
-    if (other->scope != channel->scope || !other->counted) return false;
+    if (other->scope != channel->scope || !other->counted || !strcmp(other->source, channel->source))
+        return false;
     if (other->cls != channel->cls ? other->cls > channel->cls : !earlier) return false;
-    if (channel->scope == ME_SCOPE_NODE) return true;
-    if (channel->scope == ME_SCOPE_GPU) return false;
-    if (channel->scope == ME_SCOPE_PLATFORM) return is_same_package(other, channel);
-    return strcmp(other->source, channel->source) != 0 && is_same_package(other, channel);
+    return is_same_part(other, channel);
 }
 
 static void leave_out(struct me_channel *channel, const char *because)
@@ -111,7 +110,7 @@ static void explain_rest(struct me_channel *channels, size_t n, enum me_scope wi
 {
     for (size_t i = 0; i < n; i++) {
         struct me_channel *channel = &channels[i];
-        if (channel->counted || channel->why_not[0]) continue;
+        if (channel->counted || channel->why_not[0] || channel->activity) continue;
         if (measured && channel->cls == ME_CLASS_MODELLED)
             leave_out(channel, "measured channels are there");
         else if (widest == ME_SCOPE_NODE)
@@ -152,7 +151,7 @@ void me_channels_scopes(const struct me_channel *channels, size_t n, char *text,
 
 double me_channel_safe_interval_s(const struct me_channel *channel)
 {
-    if (channel->kind != ME_KIND_COUNTER || !channel->range) return INFINITY;
+    if (channel->activity || channel->kind != ME_KIND_COUNTER || !channel->range) return INFINITY;
     double max_power_w = channel->max_power_w > 0 ? channel->max_power_w : UNKNOWN_MAX_POWER_W;
     return (double)channel->range * 1e-6 / max_power_w;
 }

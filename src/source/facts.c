@@ -8,21 +8,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* uname speaks for the running kernel only, not for the one whose files we read. */
-static bool is_live(const struct me_root *root)
-{
-    int fd = me_root_openat(root, "proc/version");
-    if (fd < 0) return false;
-    enum me_provenance provenance = me_root_provenance(fd);
-    close(fd);
-    return provenance == ME_PROVENANCE_LIVE;
-}
-
 static void read_names(const struct me_root *root, struct me_facts *facts)
 {
     char system[32] = "", release[64] = "", host[HOST_NAME_MAX + 2] = "";
     struct utsname name;
-    if (is_live(root) &&
+    if (me_root_is_live(root) &&
         !uname(&name)) { /* uname -n follows our UTS namespace, as the machine's own name does */
         snprintf(facts->host, sizeof facts->host, "%.63s", name.nodename);
         snprintf(facts->kernel, sizeof facts->kernel, "%.15s %.60s %.16s", name.sysname, name.release,
@@ -55,7 +45,7 @@ void me_machine_facts(const struct me_root *root, struct me_facts *facts)
     facts->sockets = cpu.sockets;
     facts->cores = cpu.cores;
     facts->threads = cpu.threads;
-    if (is_live(root)) me_topology_count(&facts->sockets, &facts->cores, &facts->threads);
+    if (me_root_is_live(root)) me_topology_count(&facts->sockets, &facts->cores, &facts->threads);
     read_names(root, facts);
     read_memory(root, facts);
     me_root_boot_id(root, facts->boot_id);

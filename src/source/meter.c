@@ -42,23 +42,45 @@ int me_sources_check(const char *only, struct me_error *err)
     return 0;
 }
 
-static int open_source(struct me_meter *meter, struct me_source *source, struct me_error *err)
+static bool is_taken(const struct me_meter *meter, const char *name)
 {
-    if (source->ops->open(source, &meter->root, err)) return -1;
+    for (size_t i = 0; i < meter->channel_count; i++)
+        if (!strcmp(meter->channels[i].name, name)) return true;
+    return false;
+}
+
+/* The first of two sources keeps the short name. */
+static void add_channel(struct me_meter *meter, const struct me_source *source,
+                        const struct me_channel *added)
+{
+    struct me_channel channel = *added;
+    if (is_taken(meter, channel.name))
+        snprintf(channel.name, sizeof channel.name, "%.12s/%.34s", source->ops->name, added->name);
+    for (unsigned n = 2; n < 10000 && is_taken(meter, channel.name); n++)
+        snprintf(channel.name, sizeof channel.name, "%.10s/%.25s#%u", source->ops->name, added->name, n);
+    snprintf(channel.source, sizeof channel.source, "%s", source->ops->name);
+    channel.interval_s = source->interval_s;
+    meter->channels[meter->channel_count++] = channel;
+}
+
+static int open_source(struct me_meter *meter, struct me_source *source, const struct me_source_setup *setup,
+                       struct me_error *err)
+{
+    if (source->ops->open(source, setup, err)) return -1;
+    source->first = meter->channel_count;
     if (!source->found) return 0;
     size_t n = meter->channel_count + source->channel_count;
     struct me_channel *channels = realloc(meter->channels, (n ? n : 1) * sizeof *channels);
     if (!channels) return me_fail(err, ME_E_RUN, "%s: no memory for its channels", source->ops->name);
-    memcpy(channels + meter->channel_count, source->channels, source->channel_count * sizeof *channels);
     meter->channels = channels;
-    meter->channel_count = n;
+    for (size_t i = 0; i < source->channel_count; i++) add_channel(meter, source, &source->channels[i]);
     return 0;
 }
 
-static bool counts_anything(const struct me_meter *meter)
+static bool counts(const struct me_meter *meter, enum me_scope narrowest)
 {
     for (size_t i = 0; i < meter->channel_count; i++)
-        if (meter->channels[i].counted) return true;
+        if (meter->channels[i].counted && meter->channels[i].scope >= narrowest) return true;
     return false;
 }
 
@@ -68,53 +90,74 @@ static void add_reason(struct me_channel *channel, const char *who, const char *
     snprintf(channel->basis + len, sizeof channel->basis - len, "; %s: %s", who, why);
 }
 
-/* A guess that stands in for a counter also says why there was no counter. */
+/* A guess that stands in for a counter also says why there was no counter: what could be cured, what
+ * was there and does not count, or else what the most common source says. */
 static void say_why_modelled(struct me_meter *meter, size_t first)
 {
     for (size_t c = first; c < meter->channel_count; c++) {
         struct me_channel *channel = &meter->channels[c];
-        for (size_t i = 0; i + 1 < meter->source_count; i++)
-            if (!meter->sources[i].found)
-                add_reason(channel, meter->sources[i].ops->name, meter->sources[i].reason);
-        for (size_t i = 0; i < first; i++)
-            if (meter->channels[i].why_not[0])
-                add_reason(channel, meter->channels[i].name, meter->channels[i].why_not);
+        const struct me_source *usual = NULL;
+        bool told = false;
+        for (size_t i = 0; i + 1 < meter->source_count; i++) {
+            const struct me_source *source = &meter->sources[i];
+            if (!strcmp(source->ops->name, "powercap")) usual = source;
+            if (source->found || !source->cure[0]) continue;
+            add_reason(channel, source->ops->name, source->reason);
+            told = true;
+        }
+        for (size_t i = 0; i < first; i++) {
+            if (!meter->channels[i].why_not[0]) continue;
+            add_reason(channel, meter->channels[i].name, meter->channels[i].why_not);
+            told = true;
+        }
+        if (!told && usual) add_reason(channel, usual->ops->name, usual->reason);
     }
 }
 
-/* Opens the rows of the table that `only` asks for. Modelled energy beside measured energy is only
- * ever asked for by name. */
-static int open_sources(struct me_meter *meter, const char *only, struct me_error *err)
+/* The last resorts, which are left closed where something better was found. */
+static bool is_needless(struct me_meter *meter, struct me_source *source)
 {
+    const char *name = source->ops->name, *why = NULL;
+    if (!strcmp(name, "model") && counts(meter, ME_SCOPE_CORE)) why = "this machine has counters";
+    if (!strcmp(name, "msr") && counts(meter, ME_SCOPE_PACKAGE)) why = "the kernel shows these registers";
+    if (why) snprintf(source->reason, sizeof source->reason, "not needed: %s", why);
+    return why != NULL;
+}
+
+/* Opens the rows of the table that the user asked for. Modelled energy beside measured energy is only
+ * ever asked for by name. */
+static int open_sources(struct me_meter *meter, const struct me_source_setup *setup, struct me_error *err)
+{
+    const char *only = setup->options->only;
     for (size_t i = 0; me_source_table[i]; i++) {
         const struct me_source_ops *ops = me_source_table[i];
         if (only && !is_named(only, ops->name)) continue;
         struct me_source *source = &meter->sources[meter->source_count++];
         source->ops = ops;
-        if (!only && !strcmp(ops->name, "model") && counts_anything(meter)) {
-            snprintf(source->reason, sizeof source->reason, "not needed: this machine has counters");
-            continue;
-        }
+        if (!only && is_needless(meter, source)) continue;
         size_t before = meter->channel_count;
-        if (open_source(meter, source, err)) return -1;
+        if (open_source(meter, source, setup, err)) return -1;
         if (!only && !strcmp(ops->name, "model")) say_why_modelled(meter, before);
         if (meter->channel_count) me_channels_count(meter->channels, meter->channel_count);
     }
     return 0;
 }
 
-int me_meter_open(struct me_meter *meter, const char *root, const char *only, struct me_error *err)
+int me_meter_open(struct me_meter *meter, const struct me_meter_options *options, struct me_error *err)
 {
     struct me_meter opened = {.root.fd = -1};
-    if (only && !only[strspn(only, ", ")]) only = NULL;
-    if (only && me_sources_check(only, err)) return -1;
-    if (me_root_open(&opened.root, root ? root : "/", err)) return -1;
+    struct me_meter_options wanted = *options;
+    if (wanted.only && !wanted.only[strspn(wanted.only, ", ")]) wanted.only = NULL;
+    if (wanted.only && me_sources_check(wanted.only, err)) return -1;
+    if (me_root_open(&opened.root, wanted.root ? wanted.root : "/", err)) return -1;
+    struct me_source_setup setup = {
+        .root = &opened.root, .live = me_root_is_live(&opened.root), .options = &wanted};
     opened.sources = calloc(table_size() + 1, sizeof *opened.sources);
     if (!opened.sources) {
         me_fail(err, ME_E_RUN, "sources: no memory");
         goto out;
     }
-    if (open_sources(&opened, only, err)) goto out;
+    if (open_sources(&opened, &setup, err)) goto out;
     *meter = opened;
     return 0;
 out:
@@ -127,9 +170,18 @@ void me_meter_read(struct me_meter *meter, struct me_reading *readings)
     for (size_t i = 0; i < meter->source_count; i++) {
         struct me_source *source = &meter->sources[i];
         if (!source->found) continue;
-        source->ops->read(source, readings);
-        readings += source->channel_count;
+        if (source->interval_s > 0)
+            memset(readings + source->first, 0, source->channel_count * sizeof *readings); /* absent */
+        else
+            source->ops->read(source, readings + source->first);
     }
+}
+
+void me_meter_read_source(struct me_meter *meter, size_t index, struct me_reading *readings)
+{
+    struct me_source *source = &meter->sources[index];
+    memset(readings, 0, meter->channel_count * sizeof *readings);
+    if (source->found) source->ops->read(source, readings + source->first);
 }
 
 void me_meter_close(struct me_meter *meter)

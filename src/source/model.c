@@ -110,8 +110,9 @@ static void describe(struct me_source *source, const struct me_cpu *cpu, double 
              max_w * ME_MODEL_IDLE_SHARE, max_w, cpu->threads, basis);
 }
 
-static int open_model(struct me_source *source, const struct me_root *root, struct me_error *err)
+static int open_model(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)
 {
+    const struct me_root *root = setup->root;
     struct me_cpu cpu;
     char basis[128];
     struct state *state = calloc(1, sizeof *state);

@@ -99,7 +99,10 @@ static void mark_repeats(struct me_source *source, const struct me_zone *zones, 
     bool is_static = channel->provenance == ME_PROVENANCE_REPLAY;
     for (size_t i = 0; i < index && !channel->why_not[0]; i++) {
         if (source->channels[i].why_not[0]) continue;
-        if (is_copy(&zones[index], &zones[i]))
+        if (zones[index].scope == ME_SCOPE_PLATFORM && zones[i].scope == ME_SCOPE_PLATFORM)
+            snprintf(channel->why_not, sizeof channel->why_not, "taken for the same meter as %s",
+                     zones[i].name); /* "psys-1": one a package on some servers, and not known to differ */
+        else if (is_copy(&zones[index], &zones[i]))
             snprintf(channel->why_not, sizeof channel->why_not, "repeats %s, by way of %.30s", zones[i].name,
                      zones[index].control);
         else if (is_die_pair(&zones[index], &zones[i]) &&
@@ -210,8 +213,9 @@ static size_t keep_meters(const struct me_root *root, struct me_zone *zones, siz
     return kept;
 }
 
-static int open_zones(struct me_source *source, const struct me_root *root, struct me_error *err)
+static int open_zones(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)
 {
+    const struct me_root *root = setup->root;
     struct me_zone *zones = NULL;
     size_t count = 0, links = 0;
     int rc = -1;

@@ -172,7 +172,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--root")) root = argv[i + 1];
         if (!strcmp(argv[i], "--seconds")) seconds = atof(argv[i + 1]);
     }
-    if (me_meter_open(&meter, root, "powercap", &err)) {
+    if (me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, &err)) {
         fprintf(stderr, "bench_sampler: %s\n", err.text);
         return 2;
     }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "source name scope package class [!why]" */
+/* A source may have a device behind it, "nvml@0000:01:00.0"; "~events": its channel is an activity. */
 struct spec {
     const char *source, *name;
     enum me_scope scope;
@@ -86,9 +86,38 @@ static const struct {
      {{"model", "node", NODE, -1, MODELLED, "", "measured channels are there"},
       {"powercap", "package-0", PKG, 0, COUNTER, "", NULL}}},
     {"only a model", "package", {{"model", "cpu", PKG, -1, MODELLED, "", NULL}}},
-    {"GPUs of two makers add up",
+    {"GPUs at two addresses add up",
      "gpu",
-     {{"nvml", "gpu-0", GPU, -1, COUNTER, "", NULL}, {"rocm", "card-0", GPU, -1, COUNTER, "", NULL}}},
+     {{"nvml@0000:01:00.0", "gpu-0", GPU, -1, COUNTER, "", NULL},
+      {"rocm@0000:03:00.0", "rocm/gpu-0", GPU, -1, COUNTER, "", NULL}}},
+    {"a GPU that its kernel driver shows too is one",
+     "gpu",
+     {{"hwmon@0000:03:00.0", "amdgpu-0", GPU, -1, INTEGRATED, "", "the same as gpu-0 of rocm"},
+      {"rocm@0000:03:00.0", "gpu-0", GPU, -1, COUNTER, "", NULL},
+      {"rocm@0000:05:00.0", "gpu-1", GPU, -1, COUNTER, "", NULL}}},
+    {"a GPU without an address is taken for the one that has one",
+     "gpu",
+     {{"nvml@0000:01:00.0", "gpu-0", GPU, -1, COUNTER, "", NULL},
+      {"external", "card", GPU, -1, INTEGRATED, "", "the same as gpu-0 of nvml"}}},
+    {"two power supplies of one source are two meters of the node",
+     "node",
+     {{"hwmon", "psu-1", NODE, -1, INTEGRATED, "", NULL},
+      {"hwmon", "psu-2", NODE, -1, INTEGRATED, "", NULL},
+      {"ipmi", "node", NODE, -1, INTEGRATED, "", "the same as psu-1 of hwmon"}}},
+    {"four modules are four platforms, and cover their parts (Grace Hopper)",
+     "platform",
+     {{"hwmon", "module-0", PLATFORM, 0, INTEGRATED, "", NULL},
+      {"hwmon", "module-1", PLATFORM, 1, INTEGRATED, "", NULL},
+      {"hwmon", "grace-0", PKG, 0, INTEGRATED, "", "the platform's meter covers it"},
+      {"nvml", "gpu-0", GPU, -1, COUNTER, "", "the platform's meter covers it"}}},
+    {"a battery and psys are one platform",
+     "platform",
+     {{"powercap", "psys", PLATFORM, -1, COUNTER, "", NULL},
+      {"battery", "BAT0", PLATFORM, -1, INTEGRATED, "", "the same as psys of powercap"}}},
+    {"what the machine did is no energy",
+     "package",
+     {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
+      {"~events", "instructions", CORE, -1, COUNTER, "", ""}}},
     {"packages and GPUs add up",
      "package+gpu",
      {{"powercap", "package-0", PKG, 0, COUNTER, "", NULL},
@@ -100,10 +129,14 @@ static size_t build(const struct spec *specs, struct me_channel *channels)
 {
     size_t n = 0;
     for (; n < 6 && specs[n].name; n++) {
-        channels[n] =
-            (struct me_channel){.scope = specs[n].scope, .package = specs[n].package, .cls = specs[n].cls};
+        const char *source = specs[n].source, *device = strchr(source, '@');
+        bool activity = *source == '~';
+        source += activity;
+        channels[n] = (struct me_channel){
+            .scope = specs[n].scope, .package = specs[n].package, .cls = specs[n].cls, .activity = activity};
         snprintf(channels[n].name, sizeof channels[n].name, "%s", specs[n].name);
-        snprintf(channels[n].source, sizeof channels[n].source, "%s", specs[n].source);
+        snprintf(channels[n].source, sizeof channels[n].source, "%.*s", (int)strcspn(source, "@"), source);
+        snprintf(channels[n].device, sizeof channels[n].device, "%s", device ? device + 1 : "");
         snprintf(channels[n].why_not, sizeof channels[n].why_not, "%s", specs[n].why);
     }
     return n;

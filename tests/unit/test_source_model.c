@@ -141,7 +141,7 @@ static void test_model_energy(void **state)
     tree_make(root, sizeof root);
     put_vm(root);
     int64_t opened_ns = me_clock_mono_ns();
-    assert_int_equal(me_meter_open(&meter, root, NULL, NULL), 0);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root}, NULL), 0);
     assert_int_equal(meter.source_count, 2);
     assert_false(meter.sources[0].found);
     assert_true(meter.sources[1].found);
@@ -207,7 +207,7 @@ static void test_choice(void **state)
             tree_put(root, "sys/class/powercap/intel-rapl:0/name", "package-0\n");
             tree_put(root, "sys/class/powercap/intel-rapl:0/energy_uj", "7\n");
         }
-        int rc = me_meter_open(&meter, root, cases[i].only, &err);
+        int rc = me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = cases[i].only}, &err);
         assert_int_equal(rc, cases[i].error ? -1 : 0);
         if (rc) {
             assert_int_equal(err.code, ME_E_INPUT);
@@ -225,7 +225,7 @@ static void test_choice(void **state)
     }
     struct me_meter meter;
     struct me_error err;
-    assert_int_equal(me_meter_open(&meter, "/nonexistent", NULL, &err), -1);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = "/nonexistent"}, &err), -1);
     assert_int_equal(err.code, ME_E_INPUT);
 }
 

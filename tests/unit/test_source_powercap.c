@@ -159,7 +159,7 @@ static void test_zones(void **state)
         tree_make(root, sizeof root);
         for (const struct zone *z = cases[i].zones; z < cases[i].zones + 8 && z->dir; z++)
             put_zone(root, z->dir, z->name, z->energy, "262143328850\n");
-        assert_int_equal(me_meter_open(&meter, root, "powercap", &err), 0);
+        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, &err), 0);
         channels_text(&meter, text, sizeof text);
         assert_string_equal(text, cases[i].channels);
         me_meter_close(&meter);
@@ -195,7 +195,7 @@ static void test_bounds(void **state)
             tree_put(root, "sys/class/powercap/intel-rapl:0/constraint_0_max_power_uw", cases[i].constraint0);
         if (cases[i].constraint1)
             tree_put(root, "sys/class/powercap/intel-rapl:0/constraint_1_max_power_uw", cases[i].constraint1);
-        assert_int_equal(me_meter_open(&meter, root, "powercap", NULL), 0);
+        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
         assert_true(meter.channels[0].max_power_w == cases[i].max_power_w);
         me_meter_close(&meter);
         tree_remove(root);
@@ -232,7 +232,7 @@ static void test_readings(void **state)
     struct me_reading reading;
     tree_make(root, sizeof root);
     put_zone(root, "intel-rapl:0", "package-0\n", "7\n", "262143328850\n");
-    assert_int_equal(me_meter_open(&meter, root, "powercap", NULL), 0);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
     assert_int_equal(meter.channels[0].provenance, ME_PROVENANCE_REPLAY);
     assert_true(meter.channels[0].range == 262143328911);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -258,7 +258,7 @@ static void test_failed_zone_stays(void **state)
     put_zone(root, "intel-rapl:0", "package-0\n", NULL, "262143328850\n");
     tree_put(root, "sys/class/powercap/intel-rapl:0/energy_uj/x", ""); /* a directory: reading it is EISDIR */
     put_zone(root, "intel-rapl:1", "package-1\n", "9\n", "262143328850\n");
-    assert_int_equal(me_meter_open(&meter, root, NULL, NULL), 0);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root}, NULL), 0);
     assert_int_equal(meter.channel_count, 2);
     assert_string_equal(meter.channels[0].why_not, "energy_uj: Is a directory");
     assert_false(meter.channels[0].counted);
@@ -287,7 +287,7 @@ static void test_denied(void **state)
     }
     bool was_root = geteuid() == 0;
     if (was_root) assert_int_equal(seteuid(65534), 0);
-    int rc = me_meter_open(&meter, root, "powercap", NULL);
+    int rc = me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL);
     if (was_root) assert_int_equal(seteuid(0), 0);
     assert_int_equal(rc, 0);
     assert_false(meter.sources[0].found);
@@ -327,7 +327,7 @@ static void test_absent(void **state)
             snprintf(path, sizeof path, "%s/sys/class/powercap/%s", root, cases[i].link);
             assert_int_equal(symlink("../../devices/virtual/powercap/intel-rapl/intel-rapl:0", path), 0);
         }
-        assert_int_equal(me_meter_open(&meter, root, "powercap", NULL), 0);
+        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
         assert_false(meter.sources[0].found);
         assert_non_null(strstr(meter.sources[0].reason, cases[i].reason));
         if (cases[i].cure[0])
