@@ -73,6 +73,8 @@ void me_record_put_facts(struct me_buffer *out, const struct me_facts *facts);
 void me_record_put_channels(struct me_buffer *out, const struct me_channel *channels, size_t n);
 /* Samples [first, last) of the series. */
 void me_record_put_samples(struct me_buffer *out, const struct me_series *series, size_t first, size_t last);
+/* All samples of a part whose first is number `number` of the machine's series. */
+void me_record_put_part(struct me_buffer *out, const struct me_series *part, size_t number);
 void me_record_put_span(struct me_buffer *out, const struct me_span *span);
 void me_record_put_region(struct me_buffer *out, const struct me_region_call *call);
 void me_record_put_log(struct me_buffer *out, const struct me_log *log);

@@ -39,7 +39,7 @@ static int begin_region(struct me_station *st, const struct me_child_event *even
         note(span, "too many region marks; not all were recorded: ", event->name);
         return 0;
     }
-    if (me_sampler_edge(st->sampler, &index, err)) return -1;
+    if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
     struct me_station_region *region = &st->regions[st->region_count++];
     *region =
         (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
@@ -56,7 +56,7 @@ static int end_region(struct me_station *st, const struct me_child_event *event,
         if (!st->regions_full) note(span, "end of a region that had not begun: ", event->name);
         return 0;
     }
-    if (me_sampler_edge(st->sampler, &index, err)) return -1;
+    if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
     st->regions[i - 1].call.last = (uint32_t)index;
     st->regions[i - 1].open = false;
     return 0;

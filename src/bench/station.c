@@ -30,11 +30,11 @@ static void emit(struct me_station *st, struct me_buffer *chunk, bool sync)
     me_buffer_release(chunk);
 }
 
-static void emit_samples(void *context, const struct me_series *series, size_t first, size_t last)
+static void emit_samples(void *context, const struct me_series *part, size_t first)
 {
     struct me_station *st = context;
     struct me_buffer chunk = ME_BUFFER_INIT;
-    me_record_put_samples(&chunk, series, first, last);
+    me_record_put_part(&chunk, part, first);
     emit(st, &chunk, false);
 }
 
@@ -82,7 +82,7 @@ static int begin_span(struct me_station *st, enum me_phase phase, int repeat, st
     size_t first;
     me_sampler_gap_reset(st->sampler);
     me_sampler_stats(st->sampler, &st->before);
-    if (me_sampler_edge(st->sampler, &first, err)) return -1;
+    if (me_sampler_edge(st->sampler, ME_EDGE_TICK, &first, err)) return -1;
     span->first = (uint32_t)first;
     st->begin_ns = me_clock_mono_ns();
     return 0;
@@ -92,7 +92,7 @@ static int end_span(struct me_station *st, struct me_span *span, struct me_error
 {
     struct me_sampler_stats after;
     size_t last;
-    if (me_sampler_edge(st->sampler, &last, err)) return -1;
+    if (me_sampler_edge(st->sampler, ME_EDGE_TICK, &last, err)) return -1;
     me_sampler_stats(st->sampler, &after);
     span->last = (uint32_t)last;
     span->late_samples = after.late - st->before.late;

@@ -135,11 +135,12 @@ static void put_row(struct me_buffer *out, const struct me_reading *row, const s
     }
 }
 
-void me_record_put_samples(struct me_buffer *out, const struct me_series *series, size_t first, size_t last)
+static void put_samples(struct me_buffer *out, const struct me_series *series, size_t first, size_t last,
+                        size_t number)
 {
     if (first >= last) return;
     size_t n = series->channels, begin = begin_chunk(out);
-    me_wire_put_uint(out, first);
+    me_wire_put_uint(out, number);
     me_wire_put_uint(out, last - first);
     me_wire_put_uint(out, n);
     for (size_t i = first; i < last; i++) {
@@ -150,6 +151,16 @@ void me_record_put_samples(struct me_buffer *out, const struct me_series *series
         if (n) put_row(out, series->readings + i * n, i == first ? NULL : series->readings + (i - 1) * n, n);
     }
     end_chunk(out, begin, ME_CHUNK_SAMPLES);
+}
+
+void me_record_put_samples(struct me_buffer *out, const struct me_series *series, size_t first, size_t last)
+{
+    put_samples(out, series, first, last, first);
+}
+
+void me_record_put_part(struct me_buffer *out, const struct me_series *part, size_t number)
+{
+    put_samples(out, part, 0, part->count, number);
 }
 
 void me_record_put_span(struct me_buffer *out, const struct me_span *span)

@@ -359,7 +359,7 @@ static void test_short_record_is_no_stall(void **state)
     add(&rig);
     assert_int_equal(rig.result.channels[1].counted, 1);
     assert_true(isnan(rig.result.repeats[2].energy_j));
-    assert_string_equal(rig.result.repeats[2].note, "package-0/dram: shorter than the counter's tick");
+    assert_string_equal(rig.result.repeats[2].note, "package-0/dram: shorter than the meter's own period");
     assert_near(rig.result.energies[2 * CHANNELS].energy_j, 75);
     assert_true(isnan(rig.result.energies[2 * CHANNELS + 1].energy_j));
     assert_string_equal(rig.result.machines[0].status, "failed");

@@ -124,9 +124,9 @@ static void test_edges(void **state)
         struct me_energy energy;
         bench_start(bench, rates_hz[i], NULL, NULL);
         rest_ms(3);
-        assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+        assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &first, NULL), 0);
         rest_ms(37);
-        assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+        assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &last, NULL), 0);
         assert_true(last > first);
         assert_int_equal(me_series_energy(&bench->series, &bench->channel, 0, first, last, &energy),
                          ME_FAULT_NONE);
@@ -187,20 +187,20 @@ static void test_edge_is_read_again(void **state)
         atomic_store(&bench->fake.slow_ms, 2);
         atomic_store(&bench->fake.slow_count, cases[i].slow_count);
         atomic_store(&bench->fake.fail_count, cases[i].fail_count);
-        assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+        assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL), 0);
         int reads = atomic_load(&bench->fake.reads) - before;
-        assert_true(reads >= cases[i].reads && reads <= 5); /* more where this machine was busy */
+        assert_true(reads >= cases[i].reads && reads <= 6); /* one more looks for a tick; a busy machine */
         assert_int_equal(bench->series.readings[index].state, cases[i].state);
         atomic_store(&bench->fake.slow_count, 0);
         bench_end(bench);
     }
 }
 
-static void sink(void *context, const struct me_series *series, size_t first, size_t last)
+static void sink(void *context, const struct me_series *part, size_t first)
 {
     struct sunk *sunk = context;
-    if (first != sunk->next || last <= first || last > series->count) sunk->broken = true;
-    sunk->next = last;
+    if (first != sunk->next || !part->count) sunk->broken = true;
+    sunk->next = first + part->count;
     atomic_fetch_add(&sunk->calls, 1);
 }
 
@@ -211,10 +211,10 @@ static void test_sink(void **state)
     size_t index, count;
     bench_start(bench, 200, sink, &bench->sunk);
     rest_ms(30);
-    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL), 0);
     assert_int_equal(atomic_load(&bench->sunk.calls), 1);
     rest_ms(1300); /* the thread hands over about once a second */
-    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL), 0);
     assert_true(atomic_load(&bench->sunk.calls) >= 3 && atomic_load(&bench->sunk.calls) < 30);
     rest_ms(30);
     me_sampler_stop(bench->sampler);
@@ -235,7 +235,8 @@ static void test_middle(void **state)
     atomic_store(&bench->fake.slow_count, 1);
     bench_start(bench, 0.02, NULL, NULL);
     while (!atomic_load(&bench->fake.reads)) rest_ms(1);
-    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0); /* waits for the slow one */
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL),
+                     0); /* waits for the slow one */
     int64_t middle_ns = bench->fake.slow_from_ns / 2 + bench->fake.slow_to_ns / 2;
     assert_true(llabs(bench->series.time_ns[0] - middle_ns) < 20 * INT64_C(1000000));
     bench_end(bench);
@@ -253,7 +254,7 @@ static void test_late(void **state)
     atomic_store(&bench->fake.slow_ms, 80);
     atomic_store(&bench->fake.slow_count, 1);
     rest_ms(120);
-    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL), 0);
     me_sampler_stats(bench->sampler, &after);
     assert_true(after.late >= before.late + 3);                 /* 80 ms of 10 ms periods */
     assert_true(after.longest_gap_ns >= 39 * INT64_C(1000000)); /* half the reading: its middle is its time */
@@ -273,7 +274,7 @@ static void test_half_late(void **state)
     rest_ms(40);
     atomic_store(&bench->fake.slow_ms, 130); /* an edge holds the meter from 40 to 170 ms: 100 is 70 late */
     atomic_store(&bench->fake.slow_count, 1);
-    assert_int_equal(me_sampler_edge(bench->sampler, &index, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL), 0);
     rest_ms(10);
     me_sampler_stats(bench->sampler, &stats);
     assert_true(stats.late >= 1);
@@ -287,15 +288,15 @@ static void test_gap(void **state)
     struct me_sampler_stats stats;
     size_t first, last;
     bench_start(bench, 0.02, NULL, NULL);
-    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &first, NULL), 0);
     rest_ms(20);
-    assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &last, NULL), 0);
     me_sampler_stats(bench->sampler, &stats);
     assert_true(stats.longest_gap_ns >= bench->series.time_ns[last] - bench->series.time_ns[last - 1]);
     me_sampler_gap_reset(bench->sampler);
     me_sampler_stats(bench->sampler, &stats);
     assert_int_equal(stats.longest_gap_ns, 0);
-    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL),
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &first, NULL),
                      0); /* counts from the last sample before */
     me_sampler_stats(bench->sampler, &stats);
     assert_true(stats.longest_gap_ns == bench->series.time_ns[first] - bench->series.time_ns[first - 1]);
@@ -309,13 +310,13 @@ static void test_now(void **state)
     size_t first, last;
     double energy_j, power_w;
     bench_start(bench, 100, NULL, NULL);
-    assert_int_equal(me_sampler_edge(bench->sampler, &first, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &first, NULL), 0);
     for (int i = 0; i < 5; i++) { /* asked again and again: the sum must not drift */
         rest_ms(20);
         me_sampler_now(bench->sampler, first, &energy_j, &power_w);
         assert_true(energy_j > 0);
     }
-    assert_int_equal(me_sampler_edge(bench->sampler, &last, NULL), 0);
+    assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &last, NULL), 0);
     me_sampler_now(bench->sampler, first, &energy_j, &power_w);
     struct me_energy energy;
     assert_int_equal(me_series_energy(&bench->series, &bench->channel, 0, first, last, &energy),
@@ -362,6 +363,139 @@ static void test_stop_is_prompt(void **state)
     assert_true(me_clock_mono_ns() - began_ns < 20 * ME_NS_PER_S); /* the period is 50 s */
 }
 
+/* A source with an interval: 80 W behind a slow reading, at its own times. */
+#define SLOW_POWER_W 80.0
+
+static void slow_read(struct me_source *source, struct me_reading *readings)
+{
+    struct fake *fake = source->state;
+    nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL);
+    atomic_fetch_add(&fake->reads, 1);
+    uint64_t uj = (uint64_t)((double)(me_clock_mono_ns() - fake->began_ns) * 1e-3 * SLOW_POWER_W);
+    nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL); /* the middle is the true moment */
+    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = uj};
+    readings[1] = (struct me_reading){.state = ME_READING_OK, .level = SLOW_POWER_W};
+}
+
+static const struct me_source_ops slow_ops = {.name = "slow", .summary = "a test's", .read = slow_read};
+
+struct pair { /* the fast fake, and the slow source behind it */
+    struct bench bench;
+    struct me_source sources[2];
+    struct me_channel channels[3];
+};
+
+static struct pair *pair_new(double interval_s)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    struct bench *one = bench_new();
+    if (!pair) abort();
+    pair->bench = *one;
+    free(one);
+    pair->channels[0] = pair->bench.channel;
+    for (int i = 1; i < 3; i++)
+        pair->channels[i] = (struct me_channel){
+            .name = "slow", .scope = ME_SCOPE_GPU, .interval_s = interval_s, .counted = i == 1};
+    pair->channels[2].kind = ME_KIND_GAUGE;
+    pair->sources[0] = pair->bench.source;
+    pair->sources[0].state = &pair->bench.fake;
+    pair->sources[1] = (struct me_source){.ops = &slow_ops,
+                                          .found = true,
+                                          .channel_count = 2,
+                                          .first = 1,
+                                          .interval_s = interval_s,
+                                          .state = &pair->bench.fake};
+    pair->bench.meter = (struct me_meter){.sources = pair->sources,
+                                          .source_count = 2,
+                                          .channels = pair->channels,
+                                          .channel_count = 3,
+                                          .root.fd = -1};
+    me_series_init(&pair->bench.series, 3);
+    return pair;
+}
+
+/* What a slow source used between two edges, though it was never read at them; and the fast one is not
+ * held up by it. */
+static void test_slow_source(void **state)
+{
+    (void)state;
+    static const double intervals_s[] = {0.02, 0.3, 30}; /* 30: only the edges make it read */
+    for (size_t i = 0; i < 3; i++) {
+        struct pair *pair = pair_new(intervals_s[i]);
+        struct bench *bench = &pair->bench;
+        size_t first, last, marks;
+        bench_start(bench, 100, sink, &bench->sunk);
+        rest_ms(20);
+        assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_TICK, &first, NULL), 0);
+        for (int k = 0; k < 20; k++) {
+            rest_ms(10);
+            assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_NOW, &marks, NULL), 0);
+        }
+        assert_int_equal(me_sampler_edge(bench->sampler, ME_EDGE_TICK, &last, NULL), 0);
+        double energy_j, power_w;
+        me_sampler_now(bench->sampler, first, &energy_j, &power_w);
+        me_sampler_stop(bench->sampler);
+        bench->sampler = NULL;
+        assert_false(bench->sunk.broken);
+        assert_int_equal(bench->sunk.next, bench->series.count);
+        double length_s = (double)(bench->series.time_ns[last] - bench->series.time_ns[first]) * 1e-9;
+        static const double power[3] = {POWER_W, SLOW_POWER_W, SLOW_POWER_W};
+        for (size_t c = 0; c < 3; c++) {
+            struct me_energy energy;
+            assert_int_equal(me_series_energy(&bench->series, &pair->channels[c], c, first, last, &energy),
+                             0);
+            double wrong_j = (double)energy.uj * 1e-6 - power[c] * length_s;
+            if (fabs(wrong_j) > 0.05 * power[c] * length_s) /* a busy machine moves the middle */
+                fail_msg("interval %g s: channel %zu is off by %g J", intervals_s[i], c, wrong_j);
+        }
+        assert_true(isfinite(energy_j) && energy_j > 0 && energy_j < 200 * length_s);
+        int reads = atomic_load(&bench->fake.reads);
+        assert_true(reads >= 30 && reads < 400); /* about 20 by the clock, 22 edges twice, slow ones */
+        bench_end(bench);
+    }
+}
+
+/* A counter that moves every millisecond only: with a tick's edges the energy is right to the reading,
+ * with others to a tick. */
+static void tick_read(struct me_source *source, struct me_reading *readings)
+{
+    struct fake *fake = source->state;
+    int64_t ticks = (me_clock_mono_ns() - fake->began_ns) / 1000000;
+    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = (uint64_t)ticks * 50000};
+}
+
+static const struct me_source_ops tick_ops = {.name = "tick", .summary = "a test's", .read = tick_read};
+
+static double worst_error_j(struct bench *bench, enum me_edge edge, int pairs)
+{
+    double worst = 0;
+    for (int i = 0; i < pairs; i++) {
+        size_t first, last;
+        struct me_energy energy;
+        me_clock_sleep_until(me_clock_mono_ns() + 1370000 + 130000 * i);
+        assert_int_equal(me_sampler_edge(bench->sampler, edge, &first, NULL), 0);
+        me_clock_sleep_until(me_clock_mono_ns() + 4330000 + 170000 * i);
+        assert_int_equal(me_sampler_edge(bench->sampler, edge, &last, NULL), 0);
+        double length_s = (double)(bench->series.time_ns[last] - bench->series.time_ns[first]) * 1e-9;
+        assert_int_equal(me_series_energy(&bench->series, &bench->channel, 0, first, last, &energy), 0);
+        worst = fmax(worst, fabs((double)energy.uj * 1e-6 - POWER_W * length_s));
+    }
+    return worst;
+}
+
+static void test_tick(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    bench->source.ops = &tick_ops;
+    bench_start(bench, 10, NULL, NULL);
+    double now_j = worst_error_j(bench, ME_EDGE_NOW, 20);
+    double tick_j = worst_error_j(bench, ME_EDGE_TICK, 20);
+    assert_true(now_j <= 0.051);  /* one tick of 50 mJ, and the reading */
+    assert_true(tick_j <= 0.012); /* 0.2 ms at each edge at the very worst */
+    bench_end(bench);
+}
+
 /* All of it from several threads at once, for the thread sanitizer. */
 static void *hammer(void *context)
 {
@@ -371,7 +505,7 @@ static void *hammer(void *context)
         size_t index;
         double energy_j, power_w;
         struct me_sampler_stats stats;
-        if (me_sampler_edge(bench->sampler, &index, NULL)) abort();
+        if (me_sampler_edge(bench->sampler, ME_EDGE_NOW, &index, NULL)) abort();
         me_sampler_now(bench->sampler, index / 2, &energy_j, &power_w);
         me_sampler_stats(bench->sampler, &stats);
         me_sampler_gap_reset(bench->sampler);
@@ -403,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_late),          cmocka_unit_test(test_half_late),
         cmocka_unit_test(test_gap),           cmocka_unit_test(test_now),
         cmocka_unit_test(test_start_refuses), cmocka_unit_test(test_stop_is_prompt),
+        cmocka_unit_test(test_slow_source),   cmocka_unit_test(test_tick),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

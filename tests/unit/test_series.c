@@ -116,7 +116,7 @@ static const struct counter_case counters[] = {
      {{GOOD, 0, 100}, {GOOD, 100 * MS, 100}, {GOOD, 200 * MS, 100}, {GOOD, 300 * MS, 400}},
      ME_FAULT_NONE,
      300},
-    {"shorter than the counter's tick: nothing, known",
+    {"shorter than the meter's own period: nothing, known",
      R32,
      100,
      {{GOOD, 0, 100}, {GOOD, MS, 100}},

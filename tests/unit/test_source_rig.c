@@ -99,15 +99,17 @@ struct run {
 
 static void run_begin(struct run *run, const struct rig *rig, double hz)
 {
-    assert_int_equal(me_meter_open(&run->meter, &(struct me_meter_options){.root = rig->root, .only = "powercap"}, NULL), 0);
+    assert_int_equal(
+        me_meter_open(&run->meter, &(struct me_meter_options){.root = rig->root, .only = "powercap"}, NULL),
+        0);
     me_series_init(&run->series, run->meter.channel_count);
     assert_int_equal(me_sampler_start(&run->sampler, &run->meter, &run->series, hz, NULL, NULL, NULL), 0);
-    assert_int_equal(me_sampler_edge(run->sampler, &run->first, NULL), 0);
+    assert_int_equal(me_sampler_edge(run->sampler, ME_EDGE_NOW, &run->first, NULL), 0);
 }
 
 static void run_stop(struct run *run)
 {
-    assert_int_equal(me_sampler_edge(run->sampler, &run->last, NULL), 0);
+    assert_int_equal(me_sampler_edge(run->sampler, ME_EDGE_NOW, &run->last, NULL), 0);
     me_sampler_stop(run->sampler);
 }
 
@@ -250,7 +252,8 @@ static void test_dies(void **state)
     struct rig rig;
     struct me_meter meter;
     rig_start(&rig, zones);
-    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = rig.root, .only = "powercap"}, NULL), 0);
+    assert_int_equal(
+        me_meter_open(&meter, &(struct me_meter_options){.root = rig.root, .only = "powercap"}, NULL), 0);
     assert_int_equal(meter.channel_count, 5);
     assert_true(meter.channels[0].counted && meter.channels[2].counted && meter.channels[3].counted);
     assert_string_equal(meter.channels[1].why_not, "mirrors package-0-die-0: one counter, shown twice");
