@@ -46,6 +46,9 @@ struct me_channel {
     char basis[384];    /* modelled: where the number comes from, for people; else "" */
 };
 
+/* The longest interval_s of a channel. */
+#define ME_INTERVAL_MAX_S 3600.0
+
 enum me_reading_state { ME_READING_ABSENT = 0, ME_READING_OK = 1, ME_READING_FAILED = 2 };
 
 /* A failed reading is not a number: look at `state` before the value. */
@@ -66,6 +69,9 @@ struct me_reading {
  * GPU, platform or node the better class wins, then the one that stands first. GPUs are the same by
  * `device`; where one of the two has none, they are taken for the same, so that nothing counts twice. */
 void me_channels_count(struct me_channel *channels, size_t n);
+/* The channel that counts in place of this one, which shows the same thing; NULL if there is none. */
+const struct me_channel *me_channel_twin(const struct me_channel *channels, size_t n,
+                                         const struct me_channel *channel);
 /* The scopes that the counted channels cover, in order, "package+dram"; "" if none. */
 void me_channels_scopes(const struct me_channel *channels, size_t n, char *text, size_t size);
 /* The longest time between two reads of the channel that cannot hide a wrap: range / max_power.

@@ -23,6 +23,7 @@ struct me_machine {
     char *region;          /* cloud region or grid zone; NULL if none */
     double grid_g_per_kwh; /* grid_gco2_per_kwh; NaN if none */
     double pue;            /* NaN if none */
+    char *external;        /* the user's own meters, one a line; NULL if none */
 };
 
 struct me_cluster {

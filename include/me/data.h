@@ -23,6 +23,12 @@ struct me_csv {
     size_t columns, cells;
     char header[1024], row[4096]; /* unquoted cells, NUL-separated */
     const char *names[ME_CSV_COLUMNS], *values[ME_CSV_COLUMNS];
+    /* For those who must tell people what is wrong with their text: */
+    const char *counted;  /* lines are counted up to here */
+    size_t line;          /* where the current row (after me_csv_begin: the header) begins, from 1 */
+    size_t all_cells;     /* of it, also those beyond ME_CSV_COLUMNS */
+    size_t too_long_line; /* of the first row (or the header) that was passed over; 0: none was */
+    bool open_quote;      /* the current row ended with the text, within quotes */
 };
 void me_csv_begin(struct me_csv *csv, const char *text, size_t len);
 /* The next row; false at the end. Rows too long for `row` are passed over. */

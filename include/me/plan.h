@@ -19,6 +19,8 @@ struct me_options_experiment {
     double sample_hz;      /* 1..1000 */
     double timeout_s;      /* a repeat that runs longer is ended and marked; 0: none */
     const char *sources;   /* comma-separated names, or NULL: the program chooses */
+    const char *external;  /* the user's own meter, or NULL: see README, "Your own meter" */
+    const char *events;    /* hardware events, comma-separated names, or NULL: a default set */
     char **command;        /* NULL-terminated user's command, or NULL; not freed by the codec */
 };
 /* name, default and help of each field; shared by me_bench, me run, me hosts and the config. */
@@ -46,6 +48,7 @@ struct me_plan_machine {
     char grid_source[160]; /* table or config, year, basis: see me/carbon.h */
     char basis[16];        /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
     double pue;
+    char external[512]; /* the user's own meters there, one a line; "": those of the plan */
     enum me_machine_status status;
     char reason[256];
 };
@@ -59,6 +62,8 @@ struct me_plan {
     int repeats, warmup;
     double idle_s, cooldown_s, sample_hz, timeout_s;
     char sources[128];  /* "" : chosen by the program */
+    char external[512]; /* "": none */
+    char events[512];   /* "": the default set */
     bool run_local;     /* rank 0 measures */
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;

@@ -21,10 +21,19 @@ struct me_facts { /* what the machine is */
     uint64_t memory_bytes;
     char kernel[96];            /* "Linux 6.1.0-18-amd64 x86_64" */
     int64_t unix_minus_mono_ns; /* turns time_ns into unix time */
+    char sampler[96];           /* "1000 Hz, SCHED_FIFO": me_sampler_schedule */
 };
 
 enum me_phase { ME_PHASE_IDLE, ME_PHASE_WARMUP, ME_PHASE_RUN, ME_PHASE_COOLDOWN };
 const char *me_phase_name(enum me_phase phase);
+
+struct me_usage { /* what the workload and its ended descendants used, by the kernel's accounts */
+    bool known;   /* false: no workload ran in the phase; all else is then 0 */
+    double cpu_s; /* user and system, all cores together */
+    uint64_t context_switches, page_faults;
+    uint64_t read_bytes, written_bytes; /* of disks */
+    uint64_t max_rss_bytes;             /* of the largest process; 0: not known */
+};
 
 struct me_span { /* a phase: begins and ends at exact samples */
     enum me_phase phase;
@@ -36,6 +45,7 @@ struct me_span { /* a phase: begins and ends at exact samples */
     uint32_t late_samples;
     int64_t sampler_cpu_ns, longest_gap_ns;
     char note[160]; /* what was wrong with the workload: "timeout after 10 s"; or "" */
+    struct me_usage usage;
 };
 struct me_region_call { /* one begin/end pair inside a span */
     char region[48];

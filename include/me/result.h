@@ -20,11 +20,14 @@ struct me_row_machine {
     char grid_source[160];
     char basis[16]; /* of the grid intensity: life-cycle, direct, as given */
     double pue;
+    char sampler[96]; /* its rate, and below 5 ms whether it ran ahead of the workload */
 };
 struct me_row_channel {
     int32_t machine_id;
     char channel[48], source[16], scope[16], kind[16], cls[16], provenance[16], unit[8];
-    double range; /* microjoules, exact below 2^53; 0: none */
+    double range;      /* microjoules, exact below 2^53; 0: none */
+    double interval_s; /* 0: in every sample and at every edge; else read at its own pace */
+    char device[24];
     int8_t counted;
     char why_not[96];
     char basis[384]; /* what a modelled or converted value rests on */
@@ -40,11 +43,20 @@ struct me_row_repeat { /* one row a phase; those of phase "run" are what is rank
     uint32_t late_samples;
     double sampler_cpu_s, longest_gap_s;
     char note[160]; /* why an energy is not known, or what went wrong */
+    /* What the workload and its ended descendants used; NaN where nothing ran. */
+    double cpu_s, context_switches, page_faults, read_bytes, written_bytes, max_rss_bytes;
 };
 struct me_row_energy { /* every channel of every phase, counted or not */
     int32_t machine_id, repeat;
     char phase[16], channel[48];
     double energy_j;
+    char fault[64];
+};
+struct me_row_activity { /* what the machine did in every phase, beside using energy */
+    int32_t machine_id, repeat;
+    char phase[16], channel[48], unit[8];
+    double value;     /* counters: how much it grew; gauges: the time-weighted mean */
+    double low, high; /* gauges: the extremes; NaN for counters */
     char fault[64];
 };
 struct me_row_region {
@@ -87,6 +99,8 @@ struct me_result {
     size_t repeat_count;
     struct me_row_energy *energies;
     size_t energy_count;
+    struct me_row_activity *activities;
+    size_t activity_count;
     struct me_row_region *regions;
     size_t region_count;
     struct me_row_summary *summaries;

@@ -12,11 +12,11 @@
 
 /* How to look for sources. All may be NULL or 0. */
 struct me_meter_options {
-    const char *root;     /* "/" */
-    const char *only;     /* comma-separated source names, the user's choice; NULL or "": the program
+    const char *root;       /* "/" */
+    const char *only;       /* comma-separated source names, the user's choice; NULL or "": the program
                            * chooses */
-    const char *external; /* the user's own meters, see src/source/external.h */
-    const char *events;   /* names of hardware events with commas; NULL or "": a default set; "none" */
+    const char *external;   /* the user's own meters, see src/source/external.h */
+    const char *events;     /* names of hardware events with commas; NULL or "": a default set; "none" */
     char *const *strip_env; /* names of variables that no child may see, NULL-terminated */
 };
 /* What a source is opened with. */
@@ -59,8 +59,15 @@ struct me_source {
 
 extern const struct me_source_ops *const me_source_table[]; /* NULL-terminated */
 
-/* Are all names of the comma-separated list in the table? An unknown one is ME_E_INPUT. */
-int me_sources_check(const char *names, struct me_error *err);
+/* Is what the user wants possible at all? Unknown names of sources or events, and what is no meter, are
+ * ME_E_INPUT. Nothing is opened. */
+int me_meter_check(const struct me_meter_options *options, struct me_error *err);
+/* Is the text a specification of meters as src/source/external.h has it (or NULL, or empty)? A bad one is
+ * ME_E_INPUT. Runs and opens nothing. */
+int me_external_check(const char *text, struct me_error *err);
+/* Can all events of the list be counted on some processor (not necessarily this one)? NULL, "" and "none"
+ * are fine. An unknown one is ME_E_INPUT, and its nearest names are told. */
+int me_events_check(const char *names, struct me_error *err);
 
 /* All sources of a machine, opened together; its channels in one array, the counted ones marked. */
 struct me_meter {

@@ -4,6 +4,7 @@
 #ifndef ME_WORKLOAD_H
 #define ME_WORKLOAD_H
 
+#include <stdint.h>
 #include <sys/types.h>
 #include "me/error.h"
 #include "me/plan.h"
@@ -53,6 +54,20 @@ struct me_child;
 int me_child_start(struct me_child **out, const struct me_child_options *options, struct me_error *err);
 /* Waits up to timeout_ms for the next event. Marks come before EXITED. */
 void me_child_wait(struct me_child *child, int timeout_ms, struct me_child_event *event);
+/* What the workload used, as the kernel's accounts have it (getrusage(2)): the process and all descendants
+ * that somebody waited for, and what they left to us and has ended. Not in it: descendants that still
+ * run, and those whose parent ignores SIGCHLD. */
+struct me_child_usage {
+    double cpu_s;              /* user and system, all cores together */
+    uint64_t context_switches; /* given up and taken away */
+    uint64_t page_faults;      /* with and without reading from disk */
+    uint64_t read_bytes;       /* from disks; what the page cache had costs no disk */
+    uint64_t written_bytes;    /* made to be written to disks; memory file systems have none */
+    uint64_t max_rss_bytes;    /* of the largest process. 0: not known, since it was smaller than this
+                                * program, from which the kernel's mark starts when it forks */
+};
+/* Valid from ME_CHILD_EXITED on, until release. -1: it has not ended; *usage is untouched. */
+int me_child_usage(struct me_child *child, struct me_child_usage *usage);
 /* Ends the whole process group and all descendants: SIGTERM, then SIGKILL after grace_ms. */
 void me_child_stop(struct me_child *child, int grace_ms);
 /* Ends what is left, reaps, frees; NULL-safe. Returns how many stray descendants had to be killed. */

@@ -16,7 +16,7 @@ import pandas as pd
 
 FORMAT = "machine-energy"
 FORMAT_VERSION = 1
-TABLES = ("machines", "channels", "repeats", "energies", "regions", "summary")
+TABLES = ("machines", "channels", "repeats", "energies", "activities", "regions", "summary")
 
 
 class Result:

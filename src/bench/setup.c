@@ -65,6 +65,8 @@ static void options_from_base(const struct me_plan *plan, struct me_options_expe
     experiment->sample_hz = plan->sample_hz;
     experiment->timeout_s = plan->timeout_s;
     experiment->sources = plan->sources[0] ? plan->sources : NULL;
+    experiment->external = plan->external[0] ? plan->external : NULL;
+    experiment->events = plan->events[0] ? plan->events : NULL;
     experiment->command = plan->command[0] ? (char **)plan->command : NULL;
 }
 
@@ -92,10 +94,31 @@ static int set_command(struct me_plan *plan, char *const *command, struct me_err
     return rc;
 }
 
+/* The texts may point into the plan itself. */
+static int set_text(char *out, size_t size, const char *text, const char *option, struct me_error *err)
+{
+    size_t len = text ? strlen(text) : 0;
+    if (len >= size) return me_fail(err, ME_E_INPUT, "%s: longer than %zu characters", option, size - 1);
+    if (text) memmove(out, text, len);
+    out[len] = '\0';
+    return 0;
+}
+
+static int set_meter(struct me_plan *plan, const struct me_options_experiment *e, struct me_error *err)
+{
+    struct me_meter_options options = {.only = e->sources, .external = e->external, .events = e->events};
+    if (me_meter_check(&options, err)) return -1;
+    return set_text(plan->sources, sizeof plan->sources, e->sources, "--sources", err) ||
+                   set_text(plan->external, sizeof plan->external, e->external, "--external", err) ||
+                   set_text(plan->events, sizeof plan->events, e->events, "--events", err)
+               ? -1
+               : 0;
+}
+
 static int fill_plan(struct me_plan *plan, const struct me_bench_options *options, struct me_error *err)
 {
     struct me_options_experiment e = options->experiment;
-    char workload[sizeof plan->workload], sources[sizeof plan->sources];
+    char workload[sizeof plan->workload];
     if (!e.command && !me_workload_find(e.framework)) {
         const char *names[33] = {0};
         for (size_t i = 0; i < 32 && me_workload_table[i].name; i++) names[i] = me_workload_table[i].name;
@@ -104,14 +127,12 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
                        near ? "; did you mean " : "; see me_bench --help", near ? near : "", near ? "?" : "");
     }
     snprintf(workload, sizeof workload, "%s", e.command ? "command" : e.framework);
-    snprintf(sources, sizeof sources, "%s", e.sources ? e.sources : "");
-    if (me_sources_check(sources, err)) return -1;
+    if (set_meter(plan, &e, err)) return -1;
     if (set_command(plan, e.command, err)) return -1;
     size_t len;
     const char *name = me_experiment_name(options->folder, &len);
     snprintf(plan->experiment, sizeof plan->experiment, "%.*s", (int)len, name);
     memcpy(plan->workload, workload, sizeof workload);
-    memcpy(plan->sources, sources, sizeof sources);
     plan->repeats = e.repeats;
     plan->warmup = e.warmup;
     plan->idle_s = e.idle_s;

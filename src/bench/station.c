@@ -88,6 +88,22 @@ static int begin_span(struct me_station *st, enum me_phase phase, int repeat, st
     return 0;
 }
 
+/* A workload's own account, which the kernel closes when it has ended. */
+static void note_usage(const struct me_station *st, struct me_span *span)
+{
+    struct me_child_usage usage;
+    if (me_child_usage(st->child, &usage)) return;
+    span->usage = (struct me_usage){
+        .known = true,
+        .cpu_s = usage.cpu_s,
+        .context_switches = usage.context_switches,
+        .page_faults = usage.page_faults,
+        .read_bytes = usage.read_bytes,
+        .written_bytes = usage.written_bytes,
+        .max_rss_bytes = usage.max_rss_bytes,
+    };
+}
+
 static int end_span(struct me_station *st, struct me_span *span, struct me_error *err)
 {
     struct me_sampler_stats after;
@@ -196,6 +212,7 @@ static int run_workload(struct me_station *st, enum me_phase phase, int repeat, 
     if (start_child(st, repeat, err)) return -1;
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
+    note_usage(st, &span);
     int strays = me_child_release(st->child);
     st->child = NULL;
     if (rc) return -1;
@@ -247,41 +264,75 @@ static void open_journal(struct me_station *st)
 /* Loud, on the machine's own line: a modelled total is no measurement. */
 static void say_modelled(const struct me_station *st)
 {
+    bool is_modelled = false;
     for (size_t i = 0; i < st->meter.channel_count; i++) {
         const struct me_channel *channel = &st->meter.channels[i];
         if (!channel->counted || channel->cls != ME_CLASS_MODELLED) continue;
+        is_modelled = true;
         fprintf(stderr, "me_bench: %s: energy is MODELLED, not measured: %s\n", st->facts.name,
                 channel->basis);
     }
     for (size_t i = 0; i < st->meter.source_count; i++)
-        if (!st->meter.sources[i].found && st->meter.sources[i].cure[0] && !st->plan->sources[0])
+        if (is_modelled && !st->meter.sources[i].found && st->meter.sources[i].cure[0] &&
+            !st->plan->sources[0])
             fprintf(stderr, "me_bench: %s: %s can be had by: %s\n", st->facts.name,
                     st->meter.sources[i].ops->name, st->meter.sources[i].cure);
 }
 
+static const struct me_plan_machine *own_machine(const struct me_station *st)
+{
+    for (size_t i = 0; i < st->plan->count; i++)
+        if (st->plan->machines[i].id == st->role.machine_id) return &st->plan->machines[i];
+    return NULL;
+}
+
+static int open_meter(struct me_station *st, const char *root, struct me_error *err)
+{
+    const struct me_plan_machine *machine = own_machine(st);
+    char id[16];
+    snprintf(id, sizeof id, "%d", st->role.machine_id);
+    setenv("ME_MACHINE_ID", id, 1); /* for the user's own meter: which socket of the PDU is mine? */
+    struct me_meter_options options = {
+        .root = root,
+        .only = st->plan->sources,
+        .external = machine && machine->external[0] ? machine->external : st->plan->external,
+        .events = st->plan->events,
+        .strip_env = st->strip_env,
+    };
+    return me_meter_open(&st->meter, &options, err);
+}
+
+/* Writes st->facts.sampler; the sink gets nothing before the first edge, so the head comes first. */
+static int start_sampler(struct me_station *st, struct me_error *err)
+{
+    me_series_init(&st->series, st->meter.channel_count);
+    if (me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st, err))
+        return -1;
+    snprintf(st->facts.sampler, sizeof st->facts.sampler, "%s", me_sampler_schedule(st->sampler));
+    return 0;
+}
+
 static int open_station(struct me_station *st, const char *root, struct me_error *err)
 {
-    if (me_meter_open(&st->meter, &(struct me_meter_options){.root = root, .only = st->plan->sources}, err)) return -1;
-    me_machine_facts(&st->meter.root, &st->facts);
-    st->facts.machine_id = st->role.machine_id;
-    st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
-    for (size_t i = 0; i < st->plan->count; i++)
-        if (st->plan->machines[i].id == st->role.machine_id)
-            snprintf(st->facts.name, sizeof st->facts.name, "%s", st->plan->machines[i].name);
-    open_journal(st);
-    emit_head(st);
-    char scopes[64];
-    me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
-    if (!scopes[0])
-        return me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
-    say_modelled(st);
-    if (me_workload_argv(st->plan, &st->argv, err)) return -1;
+    const struct me_plan_machine *machine = own_machine(st);
     st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
     if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
     for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
-    me_series_init(&st->series, st->meter.channel_count);
-    return me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st,
-                            err);
+    if (open_meter(st, root, err)) return -1;
+    me_machine_facts(&st->meter.root, &st->facts);
+    st->facts.machine_id = st->role.machine_id;
+    st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
+    if (machine) snprintf(st->facts.name, sizeof st->facts.name, "%s", machine->name);
+    open_journal(st);
+    char scopes[64];
+    me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
+    int rc = scopes[0]
+                 ? start_sampler(st, err)
+                 : me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
+    emit_head(st);
+    if (rc) return -1;
+    say_modelled(st);
+    return me_workload_argv(st->plan, &st->argv, err);
 }
 
 static void close_station(struct me_station *st)

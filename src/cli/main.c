@@ -10,7 +10,7 @@ static const struct row {
 } table[] = {
     {"probe", me_cli_probe, &me_cli_probe_command}, {"hosts", me_cli_hosts, &me_cli_hosts_command},
     {"run", me_cli_run, &me_cli_run_command},       {"report", me_cli_report, &me_cli_report_command},
-    {"clean", me_cli_clean, &me_cli_clean_command},
+    {"clean", me_cli_clean, &me_cli_clean_command}, {"model", me_cli_model, &me_cli_model_command},
 };
 #define ROWS (sizeof table / sizeof *table)
 

@@ -179,15 +179,11 @@ void me_preflight_packages(const char *libraries, char *packages, size_t size)
     static const struct {
         const char *library, *package;
     } known[] = {
-        {"libmpi.so.", "libopenmpi3"},
-        {"libhdf5_serial.so.", "libhdf5-103-1"},
-        {"libhdf5.so.", "libhdf5-103-1"},
-        {"libhwloc.so.", "libhwloc15"},
-        {"libopenblas.so.", "libopenblas0"},
-        {"libcjson.so.", "libcjson1"},
-        {"libz.so.", "zlib1g"},
-        {"libssh2.so.", "libssh2-1"},
-        {"libgfortran.so.", "libgfortran5"},
+        {"libmpi.so.", "libopenmpi3"},    {"libhdf5_serial.so.", "libhdf5-103-1"},
+        {"libhdf5.so.", "libhdf5-103-1"}, {"libhwloc.so.", "libhwloc15"},
+        {"libpfm.so.", "libpfm4"},        {"libopenblas.so.", "libopenblas0"},
+        {"libcjson.so.", "libcjson1"},    {"libz.so.", "zlib1g"},
+        {"libssh2.so.", "libssh2-1"},     {"libgfortran.so.", "libgfortran5"},
         {"libopen-", "libopenmpi3"},
     };
     size_t at = 0;

@@ -27,6 +27,19 @@ static int check_workload(const char *framework, struct me_error *err)
                    near ? "; did you mean " : "; see me_bench --help", near ? near : "", near ? "?" : "");
 }
 
+/* The message names the machine, since each may have a meter of its own. */
+static int check_meters(const struct me_cluster *cluster, struct me_error *err)
+{
+    for (size_t i = 0; i <= cluster->count; i++) {
+        const struct me_machine *machine = i < cluster->count ? &cluster->machines[i] : &cluster->local;
+        struct me_error why = {0};
+        if (!me_meter_check(&(struct me_meter_options){.external = machine->external}, &why)) continue;
+        return me_fail(err, ME_E_INPUT, "%.300s:%d: machine_id %d: external: %.500s", cluster->source,
+                       machine->line, machine->id, why.text);
+    }
+    return 0;
+}
+
 /* A country or region that no table has must not come up after an hour of measuring. */
 static int check_places(const struct me_cluster *cluster, struct me_error *err)
 {
@@ -50,9 +63,11 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
         read.experiment.command = NULL;
     }
     if (options->command) read.experiment.command = options->command;
-    const char *sources = read.experiment.sources;
+    struct me_meter_options meter = {.only = read.experiment.sources,
+                                     .external = read.experiment.external,
+                                     .events = read.experiment.events};
     if ((!read.experiment.command && check_workload(read.experiment.framework, err)) ||
-        (sources && me_sources_check(sources, err)) || check_places(&read, err)) {
+        me_meter_check(&meter, err) || check_meters(&read, err) || check_places(&read, err)) {
         me_cluster_release(&read);
         return -1;
     }

@@ -9,27 +9,35 @@
 #include <string.h>
 
 struct settings {
-    const char *root;
+    const char *root, *sources, *external, *events;
     bool json;
 };
 
 static const struct me_option options[] = {
     {"root", 0, ME_OPTION_STRING, offsetof(struct settings, root), 0, 0, "DIR",
      "read DIR/sys and DIR/proc: a container's /host, or a recorded machine [/]"},
+    {"sources", 0, ME_OPTION_STRING, offsetof(struct settings, sources), 0, 0, "LIST",
+     "look for these only, by name with commas [all]"},
+    {"external", 0, ME_OPTION_STRING, offsetof(struct settings, external), 0, 0, "METER",
+     "try your own meter: 'W COMMAND' or 'J < FILE', see README [none]"},
+    {"events", 0, ME_OPTION_STRING, offsetof(struct settings, events), 0, 0, "LIST",
+     "try these hardware events, by name with commas, or none [instructions, cycles, cache and branch "
+     "misses]"},
     {"json", 0, ME_OPTION_FLAG, offsetof(struct settings, json), 0, 0, NULL, "print JSON"},
     {0},
 };
 
 const struct me_command me_cli_probe_command = {
     .program = "me probe",
-    .usage = "[--root DIR] [--json]",
+    .usage = "[--root DIR] [--sources LIST] [--external METER] [--events LIST] [--json]",
     .summary = "Show what this machine's energy can be read from.",
     .details =
         "Every source is found, with its channels, or absent, with the reason and the one command that\n"
         "cures it. A channel that is not added to the machine's total says why.\n"
         "\n"
         "  me probe\n"
-        "  me probe --root /host        in a container that has the machine's / there",
+        "  me probe --root /host        in a container that has the machine's / there\n"
+        "  me probe --external 'W,interval=2 /usr/local/bin/pdu-watts 7'",
     .options = options,
 };
 
@@ -80,6 +88,14 @@ static void put_channel_json(struct me_buffer *out, const struct me_channel *cha
     double safe_s = me_channel_safe_interval_s(channel);
     me_buffer_puts(out, "{");
     put_string(out, "name", channel->name);
+    if (channel->activity) {
+        me_buffer_printf(out, ", \"activity\": true, \"kind\": \"%s\", \"unit\": \"%s\"",
+                         me_kind_name(channel->kind), channel->unit);
+        me_buffer_printf(out, ", \"interval_s\": %.6g, \"provenance\": \"%s\"", channel->interval_s,
+                         me_provenance_name(channel->provenance));
+        me_buffer_puts(out, ", \"counted\": false, \"why_not\": \"\"}");
+        return;
+    }
     me_buffer_printf(out, ", \"scope\": \"%s\", \"kind\": \"%s\", \"class\": \"%s\", \"provenance\": \"%s\"",
                      me_scope_name(channel->scope), me_kind_name(channel->kind), me_class_name(channel->cls),
                      me_provenance_name(channel->provenance));
@@ -90,6 +106,8 @@ static void put_channel_json(struct me_buffer *out, const struct me_channel *cha
         me_buffer_printf(out, ", \"safe_interval_s\": %.6g", safe_s);
     else
         me_buffer_puts(out, ", \"safe_interval_s\": null");
+    me_buffer_printf(out, ", \"interval_s\": %.6g, ", channel->interval_s);
+    put_string(out, "device", channel->device);
     me_buffer_printf(out, ", \"counted\": %s, ", channel->counted ? "true" : "false");
     put_string(out, "why_not", channel->why_not);
     me_buffer_puts(out, ", ");
@@ -142,8 +160,20 @@ static void put_json(struct me_buffer *out, const struct me_meter *meter, const 
     me_buffer_puts(out, "}\n");
 }
 
+/* What the machine does beside using energy: its unit stands where others have their scope. */
+static void put_activity_text(struct me_buffer *out, const struct me_channel *channel)
+{
+    me_buffer_printf(out, "  %-22s %-9s %-10s %-16s every %g s\n", channel->name,
+                     strcmp(channel->unit, "1") ? channel->unit : "count", "activity",
+                     me_kind_name(channel->kind), channel->interval_s);
+}
+
 static void put_channel_text(struct me_buffer *out, const struct me_channel *channel)
 {
+    if (channel->activity) {
+        put_activity_text(out, channel);
+        return;
+    }
     double safe_s = me_channel_safe_interval_s(channel);
     char range[48] = "no range", safe[48] = "";
     if (channel->kind == ME_KIND_GAUGE)
@@ -152,6 +182,8 @@ static void put_channel_text(struct me_buffer *out, const struct me_channel *cha
         snprintf(range, sizeof range, "range %.6g J", (double)channel->range * 1e-6);
     if (isfinite(safe_s))
         snprintf(safe, sizeof safe, safe_s < 1000 ? "read within %.3g s" : "read within %.0f s", safe_s);
+    else if (channel->interval_s > 0)
+        snprintf(safe, sizeof safe, "every %g s", channel->interval_s);
     me_buffer_printf(out, "  %-22s %-9s %-10s %-16s %-20s %s%s\n", channel->name,
                      me_scope_name(channel->scope), me_class_name(channel->cls), range, safe,
                      channel->counted ? "counted" : "", channel->why_not);
@@ -221,7 +253,11 @@ int me_cli_probe(int argc, char **argv, struct me_error *err)
             printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
-    if (me_meter_open(&meter, &(struct me_meter_options){.root = settings.root}, err)) return -1;
+    struct me_meter_options wanted = {.root = settings.root,
+                                      .only = settings.sources,
+                                      .external = settings.external,
+                                      .events = settings.events};
+    if (me_meter_open(&meter, &wanted, err)) return -1;
     me_machine_facts(&meter.root, &facts);
     me_channels_scopes(meter.channels, meter.channel_count, scopes, sizeof scopes);
     if (settings.json)

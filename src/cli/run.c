@@ -177,8 +177,10 @@ static int run_all(const char *config, struct settings *settings, char *experime
 static int check_line(const struct settings *settings, struct me_error *err)
 {
     const struct me_bench_options *bench = &settings->bench;
-    const char *sources = bench->experiment.sources;
-    if (me_bench_options_check(bench, err) || (sources && me_sources_check(sources, err))) return -1;
+    struct me_meter_options meter = {.only = bench->experiment.sources,
+                                     .external = bench->experiment.external,
+                                     .events = bench->experiment.events};
+    if (me_bench_options_check(bench, err) || me_meter_check(&meter, err)) return -1;
     if (!has_result(bench->folder) || bench->append || bench->force) return 0;
     return me_fail(
         err, ME_E_INPUT,

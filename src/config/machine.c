@@ -21,6 +21,7 @@ static const char *const known_keys[] = {"machine_id",
                                          "grid_gco2_per_kwh",
                                          "pue",
                                          "host_key",
+                                         "external",
                                          NULL};
 
 enum { DEFAULT_PORT = 22 };
@@ -182,6 +183,31 @@ static int read_place(const struct me_doc_object *object, struct me_machine *mac
     return me_doc_number(object, "pue", 1, 10, &machine->pue, err);
 }
 
+/* One meter as text, or several as a list; here they stand one a line. What they say is checked where
+ * sources are known. */
+static int read_external(const struct me_doc_object *object, struct me_machine *machine, struct me_error *err)
+{
+    static const char key[] = "external";
+    enum { LENGTH_MAX = 511 };
+    const cJSON *node = me_doc_member(object, key), *one = node;
+    struct me_buffer text = ME_BUFFER_INIT;
+    int rc = 0;
+    if (!node) return 0;
+    if (cJSON_IsArray(node)) one = node->child;
+    for (; one && !rc; one = cJSON_IsArray(node) ? one->next : NULL) {
+        if (!cJSON_IsString(one) || !*one->valuestring || me_text_has_control(one->valuestring))
+            rc = me_doc_fail(object, key, err, "a meter is text in double quotes, such as \"W pdu-watts 7\"");
+        else
+            me_buffer_printf(&text, "%s%s", text.len ? "\n" : "", one->valuestring);
+    }
+    if (!rc && text.len > LENGTH_MAX)
+        rc = me_doc_fail(object, key, err, "longer than %d characters; put the command into a script",
+                         LENGTH_MAX);
+    if (!rc && text.len) rc = copy_text(text.data, &machine->external, err);
+    me_buffer_release(&text);
+    return rc;
+}
+
 static int read_name(const struct me_doc_object *object, struct me_machine *machine, struct me_error *err)
 {
     if (read_text(object, "name", check_name, &machine->name, err)) return -1;
@@ -198,6 +224,7 @@ static int fill(struct me_config_reader *reader, const struct me_doc_object *obj
     if (default_user(reader, machine, err) || read_password(reader, object, machine, err)) return -1;
     if (read_key_filename(object, machine, err)) return -1;
     if (read_text(object, "host_key", me_config_check_host_key, &machine->host_key, err)) return -1;
+    if (read_external(object, machine, err)) return -1;
     return read_place(object, machine, err) || read_name(object, machine, err) ? -1 : 0;
 }
 

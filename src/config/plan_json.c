@@ -15,12 +15,12 @@ enum { FORMAT_VERSION = 1, MACHINES_MAX = 100000, STRIP_MAX = 100000 };
 #define FORMAT "machine-energy plan"
 
 static const char *const plan_keys[] = {
-    "format",  "format_version", "experiment",    "run_id",     "workload",  "command",
-    "repeats", "warmup",         "idle_s",        "cooldown_s", "sample_hz", "timeout_s",
-    "sources", "run_local",      "from_hostfile", "machines",   "strip_env", NULL};
+    "format", "format_version", "experiment",    "run_id",    "workload",  "command", "repeats",
+    "warmup", "idle_s",         "cooldown_s",    "sample_hz", "timeout_s", "sources", "external",
+    "events", "run_local",      "from_hostfile", "machines",  "strip_env", NULL};
 static const char *const machine_keys[] = {
-    "machine_id",  "name", "alias",  "country", "region", "grid_gco2_per_kwh",
-    "grid_source", "pue",  "status", "reason",  NULL};
+    "machine_id", "name",     "alias",  "country", "region", "grid_gco2_per_kwh", "grid_source", "basis",
+    "pue",        "external", "status", "reason",  NULL};
 
 /* ---- writing ---- */
 
@@ -81,7 +81,8 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "country", machine->country) && add_text(object, "region", machine->region) &&
               add_number(object, "grid_gco2_per_kwh", machine->grid_g_per_kwh) &&
               add_text(object, "grid_source", machine->grid_source) &&
-              add_number(object, "pue", machine->pue) &&
+              add_text(object, "basis", machine->basis) && add_number(object, "pue", machine->pue) &&
+              add_text(object, "external", machine->external) &&
               add_text(object, "status", me_status_name(machine->status)) &&
               add_text(object, "reason", machine->reason);
     if (ok) return object;
@@ -119,7 +120,8 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_number(root, "repeats", plan->repeats) && add_number(root, "warmup", plan->warmup) &&
            add_number(root, "idle_s", plan->idle_s) && add_number(root, "cooldown_s", plan->cooldown_s) &&
            add_number(root, "sample_hz", plan->sample_hz) && add_number(root, "timeout_s", plan->timeout_s) &&
-           add_text(root, "sources", plan->sources) && add_bool(root, "run_local", plan->run_local) &&
+           add_text(root, "sources", plan->sources) && add_text(root, "external", plan->external) &&
+           add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
            add_strings(root, "strip_env", plan->strip_env, plan->strip_count);
 }
@@ -269,6 +271,8 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "region", m.region, sizeof m.region, err) ||
         me_doc_number(&object, "grid_gco2_per_kwh", 0, 10000, &m.grid_g_per_kwh, err) ||
         get_text(&object, "grid_source", m.grid_source, sizeof m.grid_source, err) ||
+        get_text(&object, "basis", m.basis, sizeof m.basis, err) ||
+        get_text(&object, "external", m.external, sizeof m.external, err) ||
         me_doc_number(&object, "pue", 1, 10, &m.pue, err) || get_status(&object, &m.status, err) ||
         get_text(&object, "reason", m.reason, sizeof m.reason, err))
         return -1;
@@ -332,6 +336,8 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_double(object, "sample_hz", 1000, &plan->sample_hz, err) ||
         get_double(object, "timeout_s", 31536000, &plan->timeout_s, err) ||
         get_text(object, "sources", plan->sources, sizeof plan->sources, err) ||
+        get_text(object, "external", plan->external, sizeof plan->external, err) ||
+        get_text(object, "events", plan->events, sizeof plan->events, err) ||
         get_bool(object, "run_local", &plan->run_local, err) ||
         get_bool(object, "from_hostfile", &plan->from_hostfile, err) || get_machines(object, plan, err))
         return -1;

@@ -17,6 +17,11 @@
 .section .rodata
 ME_TABLE(cloud_regions, "cloud_regions.csv")
 ME_TABLE(countries, "countries.csv")
+ME_TABLE(cpu_families, "cpu_families.csv")
 ME_TABLE(cpu_tdp, "cpu_tdp.csv")
 ME_TABLE(electricitymaps_zones, "electricitymaps_zones.csv")
+ME_TABLE(power_families, "power_families.csv")
+ME_TABLE(power_intervals, "power_intervals.csv")
+ME_TABLE(power_packages, "power_packages.csv")
+ME_TABLE(power_terms, "power_terms.csv")
 ME_TABLE(subnational, "subnational.csv")

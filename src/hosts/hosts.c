@@ -33,6 +33,7 @@ static void plan_machine(const struct me_machine *machine, struct me_plan_machin
     *out = (struct me_plan_machine){.id = machine->id, .status = ME_STATUS_OK};
     copy_text(out->name, sizeof out->name, machine->name);
     copy_text(out->country, sizeof out->country, machine->country);
+    copy_text(out->external, sizeof out->external, machine->external);
     copy_text(out->region, sizeof out->region, machine->region);
     out->grid_g_per_kwh = machine->grid_g_per_kwh;
     out->pue = machine->pue;

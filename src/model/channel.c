@@ -56,6 +56,21 @@ static void leave_out(struct me_channel *channel, const char *because)
     snprintf(channel->why_not, sizeof channel->why_not, OUR_REASON "%s", because);
 }
 
+#define TWIN_REASON OUR_REASON "the same as "
+
+const struct me_channel *me_channel_twin(const struct me_channel *channels, size_t n,
+                                         const struct me_channel *channel)
+{
+    if (strncmp(channel->why_not, TWIN_REASON, strlen(TWIN_REASON))) return NULL;
+    const char *name = channel->why_not + strlen(TWIN_REASON);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(channels[i].name);
+        if (channels[i].counted && !strncmp(channels[i].name, name, len) && !strncmp(name + len, " of ", 4))
+            return &channels[i];
+    }
+    return NULL;
+}
+
 /* Counts the usable channels of one scope, twins once. Returns how many count. */
 static size_t count_scope(struct me_channel *channels, size_t n, enum me_scope scope, bool modelled)
 {
@@ -73,6 +88,19 @@ static size_t count_scope(struct me_channel *channels, size_t n, enum me_scope s
         if (channels[i].counted) counted++;
     }
     return counted;
+}
+
+/* A graphics chip that is a part of the processor (an APU): its driver shows the whole package by the
+ * chip's address, and what another source shows of the chip is inside that. */
+static void leave_out_integrated(struct me_channel *channels, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct me_channel *gpu = &channels[i];
+        if (gpu->scope != ME_SCOPE_GPU || !gpu->device[0] || gpu->why_not[0]) continue;
+        for (size_t j = 0; j < n; j++)
+            if (channels[j].scope == ME_SCOPE_PACKAGE && !strcmp(channels[j].device, gpu->device))
+                leave_out(gpu, "it is a part of the package");
+    }
 }
 
 /* Counts by the law of overlapping scopes, widest first, among the measured or the modelled
@@ -128,6 +156,7 @@ void me_channels_count(struct me_channel *channels, size_t n)
         channels[i].counted = false;
         if (!strncmp(channels[i].why_not, OUR_REASON, strlen(OUR_REASON))) channels[i].why_not[0] = '\0';
     }
+    leave_out_integrated(channels, n);
     enum me_scope widest = count_widest(channels, n, false);
     bool measured = widest != ME_SCOPE_COUNT;
     if (!measured)

@@ -14,6 +14,7 @@ static void release_machine(struct me_machine *machine)
     free(machine->host_key);
     free(machine->country);
     free(machine->region);
+    free(machine->external);
 }
 
 void me_cluster_release(struct me_cluster *cluster)

@@ -4,8 +4,10 @@
 
 #include "me/result.h"
 
-/* Takes counters that never moved, and a platform's meter that shows less than its packages, out of the
- * count, with why_not, and writes what was done into `what` ("" if nothing was). */
+/* Takes out of the count, with why_not: counters that never moved, a platform's meter that shows less
+ * than its parts, wide meters that never said anything, perf's counters that powercap refutes. Writes
+ * what was done, and which two sources differ by more than 5 % about one thing, into `what` ("" if
+ * nothing). */
 void me_evaluate_retire(struct me_record *record, char *what, size_t size);
 /* Energy of a channel over a phase: as me_series_energy, but a counter that did not tick in it is a
  * fault. Something was running, so its energy was not 0, only less than a tick's. */
@@ -20,6 +22,9 @@ double me_evaluate_duration_s(const struct me_record *record, size_t first, size
 int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample);
 /* Fills names, times, values and states of a series whose sizes and arrays are there already. */
 void me_evaluate_series(const struct me_record *record, size_t first, struct me_result_series *series);
+/* Fills the row of an activity channel over a phase. */
+void me_evaluate_activity(const struct me_record *record, size_t c, size_t first, size_t last,
+                          struct me_row_activity *row);
 /* Appends the rows of the regions of all run phases. -1: no memory. */
 int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,
                         struct me_result *out);

@@ -28,6 +28,15 @@ static int compare(const void *a, const void *b)
     return (x->last < y->last) - (x->last > y->last); /* the outer one first */
 }
 
+/* Of the counted channels: in less time, the slowest of them was hardly read. */
+static double longest_interval_s(const struct me_record *record)
+{
+    double longest_s = 0;
+    for (size_t c = 0; c < record->channel_count; c++)
+        if (record->channels[c].counted) longest_s = fmax(longest_s, record->channels[c].interval_s);
+    return longest_s;
+}
+
 /* Adds the calls [0, n) of one region in one repeat, sorted by their begin. A call within another of
  * the same name is part of it; of two that overlap the second counts from where the first ended. */
 static void fill_row(struct me_row_region *row, const struct me_record *record,
@@ -45,6 +54,7 @@ static void fill_row(struct me_row_region *row, const struct me_record *record,
     }
     /* No tick in all of its calls: its energy is less than a tick's, and not 0. */
     if (row->duration_s > 0 && row->energy_j <= 0) row->energy_j = NAN;
+    if (row->duration_s < longest_interval_s(record)) row->energy_j = NAN;
 }
 
 int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,

@@ -21,6 +21,11 @@ const struct me_option me_experiment_options[] = {
      "end a run that takes longer, and mark it (default 0: never)"},
     {"sources", 0, ME_OPTION_STRING, FIELD(sources), 0, 0, "LIST",
      "energy sources to read, by name with commas (default: all that the machine has); see me probe"},
+    {"external", 0, ME_OPTION_STRING, FIELD(external), 0, 0, "METER",
+     "your own meter of each machine: 'W COMMAND' or 'J < FILE', see README (default: none)"},
+    {"events", 0, ME_OPTION_STRING, FIELD(events), 0, 0, "LIST",
+     "hardware events to count, by name with commas, or none (default: instructions, cycles, cache and "
+     "branch misses)"},
     {.name = NULL},
 };
 

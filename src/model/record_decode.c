@@ -63,6 +63,7 @@ static enum outcome take_facts(struct me_wire *in, struct me_record *record)
     facts.memory_bytes = me_wire_uint(in);
     me_wire_text(in, facts.kernel, sizeof facts.kernel);
     facts.unix_minus_mono_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
+    if (me_wire_left(in)) me_wire_text(in, facts.sampler, sizeof facts.sampler);
     if (in->bad) return DAMAGED;
     record->facts = facts;
     return TAKEN;
@@ -84,6 +85,11 @@ static void get_channel(struct me_wire *in, struct me_channel *channel)
     channel->counted = get_below(in, 2);
     me_wire_text(in, channel->why_not, sizeof channel->why_not);
     me_wire_text(in, channel->basis, sizeof channel->basis);
+    if (!me_wire_left(in)) return;
+    channel->activity = get_below(in, 2);
+    me_wire_text(in, channel->device, sizeof channel->device);
+    channel->interval_s = me_wire_double(in);
+    if (!(channel->interval_s >= 0 && channel->interval_s <= ME_INTERVAL_MAX_S)) in->bad = true;
 }
 
 static enum outcome take_channels(struct me_wire *in, struct me_record *record)
@@ -182,6 +188,19 @@ static enum outcome take_samples(struct me_wire *in, struct me_record *record)
     return outcome;
 }
 
+static struct me_usage get_usage(struct me_wire *in)
+{
+    struct me_usage usage = {.known = get_below(in, 2)};
+    if (!usage.known) return usage;
+    usage.cpu_s = me_wire_double(in);
+    usage.context_switches = me_wire_uint(in);
+    usage.page_faults = me_wire_uint(in);
+    usage.read_bytes = me_wire_uint(in);
+    usage.written_bytes = me_wire_uint(in);
+    usage.max_rss_bytes = me_wire_uint(in);
+    return usage;
+}
+
 static enum outcome take_span(struct me_wire *in, struct me_record *record)
 {
     struct me_span span = {.phase = get_below(in, ME_PHASE_COOLDOWN + 1)};
@@ -195,6 +214,7 @@ static enum outcome take_span(struct me_wire *in, struct me_record *record)
     span.sampler_cpu_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
     span.longest_gap_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
     me_wire_text(in, span.note, sizeof span.note);
+    if (me_wire_left(in)) span.usage = get_usage(in);
     if (in->bad) return DAMAGED;
     struct me_span *spans = room(record->spans, record->span_count, sizeof *spans);
     if (!spans) return NO_MEMORY;

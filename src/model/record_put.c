@@ -57,6 +57,7 @@ void me_record_put_facts(struct me_buffer *out, const struct me_facts *facts)
     me_wire_put_uint(out, facts->memory_bytes);
     me_wire_put_text(out, facts->kernel);
     me_wire_put_int(out, facts->unix_minus_mono_ns);
+    me_wire_put_text(out, facts->sampler);
     end_chunk(out, begin, ME_CHUNK_FACTS);
 }
 
@@ -75,6 +76,9 @@ static void put_channel(struct me_buffer *out, const struct me_channel *channel)
     me_wire_put_uint(out, channel->counted);
     me_wire_put_text(out, channel->why_not);
     me_wire_put_text(out, channel->basis);
+    me_wire_put_uint(out, channel->activity);
+    me_wire_put_text(out, channel->device);
+    me_wire_put_double(out, channel->interval_s);
 }
 
 void me_record_put_channels(struct me_buffer *out, const struct me_channel *channels, size_t n)
@@ -163,6 +167,18 @@ void me_record_put_part(struct me_buffer *out, const struct me_series *part, siz
     put_samples(out, part, 0, part->count, number);
 }
 
+static void put_usage(struct me_buffer *out, const struct me_usage *usage)
+{
+    me_wire_put_uint(out, usage->known);
+    if (!usage->known) return;
+    me_wire_put_double(out, usage->cpu_s);
+    me_wire_put_uint(out, usage->context_switches);
+    me_wire_put_uint(out, usage->page_faults);
+    me_wire_put_uint(out, usage->read_bytes);
+    me_wire_put_uint(out, usage->written_bytes);
+    me_wire_put_uint(out, usage->max_rss_bytes);
+}
+
 void me_record_put_span(struct me_buffer *out, const struct me_span *span)
 {
     size_t begin = begin_chunk(out);
@@ -177,6 +193,7 @@ void me_record_put_span(struct me_buffer *out, const struct me_span *span)
     me_wire_put_int(out, span->sampler_cpu_ns);
     me_wire_put_int(out, span->longest_gap_ns);
     me_wire_put_text(out, span->note);
+    put_usage(out, &span->usage);
     end_chunk(out, begin, ME_CHUNK_SPAN);
 }
 

@@ -37,6 +37,7 @@ static void fill_facts(struct me_row_machine *row, const struct me_facts *facts)
     snprintf(row->boot_id, sizeof row->boot_id, "%s", facts->boot_id);
     snprintf(row->cpu_model, sizeof row->cpu_model, "%s", facts->cpu_model);
     snprintf(row->kernel, sizeof row->kernel, "%s", facts->kernel);
+    snprintf(row->sampler, sizeof row->sampler, "%s", facts->sampler);
     row->sockets = facts->sockets;
     row->cores = facts->cores;
     row->threads = facts->threads;
@@ -45,12 +46,14 @@ static void fill_facts(struct me_row_machine *row, const struct me_facts *facts)
 
 static void fill_channel(struct me_row_channel *row, int32_t machine_id, const struct me_channel *channel)
 {
-    *row = (struct me_row_channel){.machine_id = machine_id, .range = (double)channel->range};
+    *row = (struct me_row_channel){
+        .machine_id = machine_id, .range = (double)channel->range, .interval_s = channel->interval_s};
+    snprintf(row->device, sizeof row->device, "%s", channel->device);
     snprintf(row->channel, sizeof row->channel, "%s", channel->name);
     snprintf(row->source, sizeof row->source, "%s", channel->source);
-    snprintf(row->scope, sizeof row->scope, "%s", me_scope_name(channel->scope));
+    snprintf(row->scope, sizeof row->scope, "%s", channel->activity ? "" : me_scope_name(channel->scope));
     snprintf(row->kind, sizeof row->kind, "%s", me_kind_name(channel->kind));
-    snprintf(row->cls, sizeof row->cls, "%s", me_class_name(channel->cls));
+    snprintf(row->cls, sizeof row->cls, "%s", channel->activity ? "" : me_class_name(channel->cls));
     snprintf(row->provenance, sizeof row->provenance, "%s", me_provenance_name(channel->provenance));
     snprintf(row->unit, sizeof row->unit, "%s", channel->unit);
     snprintf(row->why_not, sizeof row->why_not, "%s", channel->why_not);
@@ -68,6 +71,16 @@ static void fill_weakest_provenance(struct me_row_machine *row, const struct me_
     if (weakest >= 0)
         snprintf(row->provenance, sizeof row->provenance, "%s",
                  me_provenance_name((enum me_provenance)weakest));
+}
+
+static void fill_usage(struct me_row_repeat *row, const struct me_usage *usage)
+{
+    row->cpu_s = usage->known ? usage->cpu_s : NAN;
+    row->context_switches = usage->known ? (double)usage->context_switches : NAN;
+    row->page_faults = usage->known ? (double)usage->page_faults : NAN;
+    row->read_bytes = usage->known ? (double)usage->read_bytes : NAN;
+    row->written_bytes = usage->known ? (double)usage->written_bytes : NAN;
+    row->max_rss_bytes = usage->known && usage->max_rss_bytes ? (double)usage->max_rss_bytes : NAN;
 }
 
 static void fill_repeat(struct me_row_repeat *row, const struct me_record *record, const struct me_span *span,
@@ -88,12 +101,14 @@ static void fill_repeat(struct me_row_repeat *row, const struct me_record *recor
     row->late_samples = span->late_samples;
     row->sampler_cpu_s = me_ns_to_s(span->sampler_cpu_ns);
     row->longest_gap_s = me_ns_to_s(span->longest_gap_ns);
+    fill_usage(row, &span->usage);
 }
 
 static void fill_energies(struct me_result *add, const struct me_record *record, const struct me_span *span,
                           const struct me_row_repeat *repeat)
 {
     for (size_t c = 0; c < record->channel_count; c++) {
+        if (record->channels[c].activity) continue;
         struct me_row_energy *row = &add->energies[add->energy_count++];
         struct me_energy energy;
         enum me_fault fault = me_evaluate_phase(record, c, span->first, span->last, &energy);
@@ -102,6 +117,18 @@ static void fill_energies(struct me_result *add, const struct me_record *record,
         snprintf(row->channel, sizeof row->channel, "%s", record->channels[c].name);
         snprintf(row->fault, sizeof row->fault, "%s", me_fault_text(fault));
         row->energy_j = fault ? NAN : me_energy_j(energy);
+    }
+}
+
+static void fill_activities(struct me_result *add, const struct me_record *record, const struct me_span *span,
+                            const struct me_row_repeat *repeat)
+{
+    for (size_t c = 0; c < record->channel_count; c++) {
+        if (!record->channels[c].activity) continue;
+        struct me_row_activity *row = &add->activities[add->activity_count++];
+        *row = (struct me_row_activity){.machine_id = repeat->machine_id, .repeat = repeat->repeat};
+        memcpy(row->phase, repeat->phase, sizeof row->phase);
+        me_evaluate_activity(record, c, span->first, span->last, row);
     }
 }
 
@@ -157,8 +184,9 @@ static int reserve(struct me_result *add, const struct me_record *record)
     add->channels = calloc(channels + 1, sizeof *add->channels);
     add->repeats = calloc(spans + 1, sizeof *add->repeats);
     add->energies = calloc(spans * channels + 1, sizeof *add->energies);
+    add->activities = calloc(spans * channels + 1, sizeof *add->activities);
     add->series = calloc(spans + 1, sizeof *add->series);
-    return add->channels && add->repeats && add->energies && add->series ? 0 : -1;
+    return add->channels && add->repeats && add->energies && add->activities && add->series ? 0 : -1;
 }
 
 static int fill_tables(struct me_result *add, struct me_record *record, int first_repeat)
@@ -173,6 +201,7 @@ static int fill_tables(struct me_result *add, struct me_record *record, int firs
         struct me_row_repeat *row = &add->repeats[add->repeat_count++];
         fill_repeat(row, record, span, machine, number);
         fill_energies(add, record, span, row);
+        fill_activities(add, record, span, row);
         if (add_series(add, record, span, machine->machine_id, number)) return -1;
     }
     fill_net(add);

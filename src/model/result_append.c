@@ -140,8 +140,11 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     out->channels = copy_bytes(more->channels, more->channel_count * sizeof *more->channels);
     out->repeats = copy_bytes(more->repeats, more->repeat_count * sizeof *more->repeats);
     out->energies = copy_bytes(more->energies, more->energy_count * sizeof *more->energies);
+    out->activities = copy_bytes(more->activities, more->activity_count * sizeof *more->activities);
     out->regions = copy_bytes(more->regions, more->region_count * sizeof *more->regions);
-    if (!out->machines || !out->channels || !out->repeats || !out->energies || !out->regions) return -1;
+    if (!out->machines || !out->channels || !out->repeats || !out->energies || !out->activities ||
+        !out->regions)
+        return -1;
     for (size_t i = 0; i < more->machine_count; i++)
         if (!find_machine(base, more->machines[i].machine_id))
             out->machines[out->machine_count++] = more->machines[i];
@@ -150,6 +153,7 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
             out->channels[out->channel_count++] = more->channels[i];
     out->repeat_count = more->repeat_count;
     out->energy_count = more->energy_count;
+    out->activity_count = more->activity_count;
     out->region_count = more->region_count;
     return copy_new_series(base, more, out);
 }

@@ -29,6 +29,7 @@ void me_result_release(struct me_result *result)
     free(result->channels);
     free(result->repeats);
     free(result->energies);
+    free(result->activities);
     free(result->regions);
     free(result->summaries);
     free(result->series);
@@ -46,8 +47,9 @@ struct table {
             sizeof *((struct me_result *)0)->array                                                           \
     }
 static const struct table tables[] = {
-    TABLE(machines, machine_count), TABLE(channels, channel_count), TABLE(repeats, repeat_count),
-    TABLE(energies, energy_count),  TABLE(regions, region_count),   TABLE(series, series_count),
+    TABLE(machines, machine_count), TABLE(channels, channel_count),    TABLE(repeats, repeat_count),
+    TABLE(energies, energy_count),  TABLE(activities, activity_count), TABLE(regions, region_count),
+    TABLE(series, series_count),
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 

@@ -110,7 +110,8 @@ static double share_inside(const struct walk *w, size_t before, size_t after)
 
 static bool is_cut(const struct walk *w, size_t before, size_t after)
 {
-    return before < w->first || after > w->last;
+    const int64_t *time_ns = w->series->time_ns;
+    return time_ns[before] < time_ns[w->first] || time_ns[after] > time_ns[w->last];
 }
 
 static enum me_fault follow_counter(struct walk *w, size_t before, size_t after)
@@ -141,7 +142,7 @@ static enum me_fault follow_gauge(struct walk *w, size_t before, size_t after)
     double length_ns = (double)interval_ns(w->series, before, after), from = 0, to = 1;
     if (is_cut(w, before, after)) {
         double share = share_inside(w, before, after);
-        if (before < w->first && length_ns > 0)
+        if (w->series->time_ns[before] < w->series->time_ns[w->first] && length_ns > 0)
             from = (double)interval_ns(w->series, before, w->first) / length_ns;
         if (from > 1) from = 1;
         to = from + share;
@@ -172,14 +173,17 @@ static enum me_fault follow(struct walk *w)
 static enum me_fault reach_around(struct walk *w)
 {
     enum me_kind kind = w->channel->kind;
-    size_t end = w->series->count;
+    const int64_t *time_ns = w->series->time_ns;
+    size_t end = w->series->count, begin = w->first;
     bool before = false;
-    for (size_t i = w->first + 1; i-- > 0 && !before;)
+    while (begin + 1 < end && time_ns[begin + 1] == time_ns[w->first]) begin++; /* at the edge's moment */
+    for (size_t i = begin + 1; i-- > 0 && !before;)
         if (is_good(at(w->series, w->c, i), kind)) {
             w->from = i;
             before = true;
         }
-    for (w->to = w->last; w->to < end && !is_good(at(w->series, w->c, w->to), kind);) w->to++;
+    for (w->to = w->last; w->to > w->from && time_ns[w->to - 1] == time_ns[w->last];) w->to--;
+    while (w->to < end && !is_good(at(w->series, w->c, w->to), kind)) w->to++;
     if (before && w->to < end) return ME_FAULT_NONE;
     for (size_t i = w->first; i <= w->last; i++)
         if (at(w->series, w->c, i)->state != ME_READING_ABSENT) return ME_FAULT_EDGE;

@@ -27,7 +27,7 @@ static const struct me_column machines[] = {
     COL(me_row_machine, kernel, ""),      COL(me_row_machine, country, ""),
     COL(me_row_machine, region, ""),      COL(me_row_machine, grid_gco2_per_kwh, "gCO2e/kWh"),
     COL(me_row_machine, grid_source, ""), COL(me_row_machine, basis, ""),
-    COL(me_row_machine, pue, ""),
+    COL(me_row_machine, pue, ""),         COL(me_row_machine, sampler, ""),
 };
 
 static const struct me_column channels[] = {
@@ -35,7 +35,8 @@ static const struct me_column channels[] = {
     COL(me_row_channel, source, ""),     COL(me_row_channel, scope, ""),
     COL(me_row_channel, kind, ""),       AS(me_row_channel, cls, "class", ""),
     COL(me_row_channel, provenance, ""), COL(me_row_channel, unit, ""),
-    COL(me_row_channel, range, "uJ"),    COL(me_row_channel, counted, ""),
+    COL(me_row_channel, range, "uJ"),    COL(me_row_channel, interval_s, "s"),
+    COL(me_row_channel, device, ""),     COL(me_row_channel, counted, ""),
     COL(me_row_channel, why_not, ""),    COL(me_row_channel, basis, ""),
 };
 
@@ -48,11 +49,22 @@ static const struct me_column repeats[] = {
     COL(me_row_repeat, work_unit, ""),      COL(me_row_repeat, exit_status, ""),
     COL(me_row_repeat, late_samples, ""),   COL(me_row_repeat, sampler_cpu_s, "s"),
     COL(me_row_repeat, longest_gap_s, "s"), COL(me_row_repeat, note, ""),
+    COL(me_row_repeat, cpu_s, "s"),         COL(me_row_repeat, context_switches, ""),
+    COL(me_row_repeat, page_faults, ""),    COL(me_row_repeat, read_bytes, "B"),
+    COL(me_row_repeat, written_bytes, "B"), COL(me_row_repeat, max_rss_bytes, "B"),
 };
 
 static const struct me_column energies[] = {
     COL(me_row_energy, machine_id, ""), COL(me_row_energy, repeat, ""),    COL(me_row_energy, phase, ""),
     COL(me_row_energy, channel, ""),    COL(me_row_energy, energy_j, "J"), COL(me_row_energy, fault, ""),
+};
+
+static const struct me_column activities[] = {
+    COL(me_row_activity, machine_id, ""), COL(me_row_activity, repeat, ""),
+    COL(me_row_activity, phase, ""),      COL(me_row_activity, channel, ""),
+    COL(me_row_activity, unit, ""),       COL(me_row_activity, value, "unit"),
+    COL(me_row_activity, low, "unit"),    COL(me_row_activity, high, "unit"),
+    COL(me_row_activity, fault, ""),
 };
 
 static const struct me_column regions[] = {
@@ -96,6 +108,8 @@ const struct me_table me_table_list[] = {
           "One row a phase of a repeat; the rows of phase run are what is ranked."),
     TABLE("energies", energies, me_row_energy, energies, energy_count,
           "Energy of every channel in every phase; NaN where it is not known, and fault says why."),
+    TABLE("activities", activities, me_row_activity, activities, activity_count,
+          "What the machine did in every phase: growth of counters, means of gauges; no energy."),
     TABLE("regions", regions, me_row_region, regions, region_count,
           "Named spans inside the workload, summed over the calls of a repeat."),
     TABLE("summary", summary, me_row_summary, summaries, summary_count,

@@ -135,11 +135,13 @@ static void add_cost(struct me_sheet *sheet, const struct me_result *result,
     me_sheet_add(sheet, duration_s > 0 ? "%.3f %%" : "-", 100 * cpu_s / duration_s);
     me_sheet_add(sheet, "%lu", late);
     add_quantity(sheet, ME_DURATION, gap_s);
+    me_sheet_add(sheet, "%s", machine->sampler);
 }
 
 void me_text_cost(const struct me_result *result, FILE *out)
 {
-    const char *const heads[] = {"<machine", ">sampler CPU", ">of one core", ">late samples", ">longest gap"};
+    const char *const heads[] = {"<machine",      ">sampler CPU", ">of one core",
+                                 ">late samples", ">longest gap", "<sampling"};
     struct me_sheet sheet;
     me_sheet_init(&sheet, heads, sizeof heads / sizeof heads[0]);
     for (size_t i = 0; i < result->machine_count; i++) add_cost(&sheet, result, &result->machines[i]);
@@ -159,7 +161,7 @@ void me_text_uncounted(const struct me_result *result, FILE *out)
     size_t lines = 0;
     for (size_t i = 0; i < result->channel_count; i++) {
         const struct me_row_channel *row = &result->channels[i];
-        bool told = row->counted;
+        bool told = row->counted || !*row->scope; /* an activity has none, and no energy */
         for (size_t before = 0; before < i && !told; before++)
             told = same_channel(row, &result->channels[before]);
         if (told) continue;

@@ -20,28 +20,6 @@ static bool find_newest(const struct me_sampler *s, size_t c, size_t first, size
     return false;
 }
 
-static double energy_since(struct me_sampler *s, size_t first)
-{
-    uint64_t sum = 0;
-    bool any = false;
-    for (size_t c = 0; c < s->meter->channel_count; c++) {
-        struct me_progress_part *part = &s->progress[c];
-        struct me_energy more;
-        size_t newest;
-        if (s->progress_first != first) *part = (struct me_progress_part){.upto = first};
-        if (!s->meter->channels[c].counted) continue;
-        any = true;
-        if (find_newest(s, c, part->upto, &newest)) {
-            if (me_series_energy(s->series, &s->meter->channels[c], c, part->upto, newest, &more)) return NAN;
-            part->uj += more.uj;
-            part->upto = newest;
-        }
-        sum += part->uj;
-    }
-    s->progress_first = first;
-    return any ? (double)sum * 1e-6 : NAN;
-}
-
 /* Mean power of one channel over the second (or two of its intervals) before its newest reading. */
 static double recent_power(const struct me_sampler *s, size_t c)
 {
@@ -60,6 +38,38 @@ static double recent_power(const struct me_sampler *s, size_t c)
     if (span_ns < ME_LONG_READING_NS) return NAN;
     if (me_series_energy(s->series, channel, c, from, newest, &energy)) return NAN;
     return (double)energy.uj * 1e-6 / me_ns_to_s(span_ns);
+}
+
+/* What a slow channel has used since its newest reading, if it went on as before. For the progress line
+ * alone: the result waits for the next reading. */
+static double ahead_j(const struct me_sampler *s, size_t c, size_t newest)
+{
+    if (s->meter->channels[c].interval_s <= 0) return 0;
+    double power_w = recent_power(s, c);
+    double lag_s = me_ns_to_s(s->series->time_ns[s->series->count - 1] - s->series->time_ns[newest]);
+    return isfinite(power_w) ? power_w * lag_s : 0;
+}
+
+static double energy_since(struct me_sampler *s, size_t first)
+{
+    double sum_j = 0;
+    bool any = false;
+    for (size_t c = 0; c < s->meter->channel_count; c++) {
+        struct me_progress_part *part = &s->progress[c];
+        struct me_energy more;
+        size_t newest;
+        if (s->progress_first != first) *part = (struct me_progress_part){.upto = first};
+        if (!s->meter->channels[c].counted) continue;
+        any = true;
+        if (find_newest(s, c, part->upto, &newest)) {
+            if (me_series_energy(s->series, &s->meter->channels[c], c, part->upto, newest, &more)) return NAN;
+            part->uj += more.uj;
+            part->upto = newest;
+        }
+        sum_j += (double)part->uj * 1e-6 + ahead_j(s, c, part->upto);
+    }
+    s->progress_first = first;
+    return any ? sum_j : NAN;
 }
 
 void me_sampler_now(struct me_sampler *s, size_t first, double *energy_j, double *power_w)

@@ -2,6 +2,7 @@
 #ifndef ME_SOURCE_CPU_H
 #define ME_SOURCE_CPU_H
 
+#include "me/curve.h"
 #include "me/root.h"
 #include <stdbool.h>
 
@@ -18,13 +19,8 @@ void me_cpu_read(const struct me_root *root, struct me_cpu *cpu);
  * E5-2620 v3", "AMD EPYC 7763 64-Core Processor" becomes "AMD EPYC 7763". */
 void me_cpu_plain_name(const char *model, char *name, size_t size);
 
-struct me_cpu_row { /* a row of cpu_tdp.csv */
-    char model[96];
-    double tdp_w; /* of one processor */
-    int threads;  /* of one processor; twice the cores where the table knows those only; 0: not known */
-    bool threads_guessed; /* the table knows the cores only */
-};
-/* The row for a model as the kernel names it. Vendor names, hyphens and case do not matter. */
+/* The row for a model as the kernel or a table names it. Makers' names, gaps, hyphens, case, frequencies and
+ * remarks in brackets do not matter. False if there is none: only the key is filled then. */
 bool me_cpu_find(const char *model, struct me_cpu_row *row);
 
 #endif

@@ -22,7 +22,7 @@ static bool is_named(const char *only, const char *name)
     return false;
 }
 
-int me_sources_check(const char *only, struct me_error *err)
+static int check_names(const char *only, struct me_error *err)
 {
     for (const char *at = only + strspn(only, ", "); *at; at += strspn(at, ", ")) {
         size_t len = strcspn(at, ", "), i = 0;
@@ -30,7 +30,7 @@ int me_sources_check(const char *only, struct me_error *err)
                (strlen(me_source_table[i]->name) != len || strncmp(me_source_table[i]->name, at, len)))
             i++;
         if (!me_source_table[i]) {
-            char known[128] = "";
+            char known[192] = "";
             for (i = 0; me_source_table[i]; i++)
                 snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
                          me_source_table[i]->name);
@@ -40,6 +40,13 @@ int me_sources_check(const char *only, struct me_error *err)
         at += len;
     }
     return 0;
+}
+
+int me_meter_check(const struct me_meter_options *options, struct me_error *err)
+{
+    if (options->only && check_names(options->only, err)) return -1;
+    if (me_events_check(options->events, err)) return -1;
+    return me_external_check(options->external, err);
 }
 
 static bool is_taken(const struct me_meter *meter, const char *name)
@@ -84,6 +91,17 @@ static bool counts(const struct me_meter *meter, enum me_scope narrowest)
     return false;
 }
 
+/* Does anything that counts cover the processor? A virtual machine may show its GPUs alone. */
+static bool has_processor(const struct me_meter *meter)
+{
+    for (size_t i = 0; i < meter->channel_count; i++) {
+        const struct me_channel *channel = &meter->channels[i];
+        if (channel->counted && channel->scope != ME_SCOPE_GPU && channel->scope != ME_SCOPE_DRAM)
+            return true;
+    }
+    return false;
+}
+
 static void add_reason(struct me_channel *channel, const char *who, const char *why)
 {
     size_t len = strlen(channel->basis);
@@ -118,7 +136,10 @@ static void say_why_modelled(struct me_meter *meter, size_t first)
 static bool is_needless(struct me_meter *meter, struct me_source *source)
 {
     const char *name = source->ops->name, *why = NULL;
-    if (!strcmp(name, "model") && counts(meter, ME_SCOPE_CORE)) why = "this machine has counters";
+    if (!strcmp(name, "model") && counts(meter, ME_SCOPE_CORE))
+        why = has_processor(meter)
+                  ? "this machine has counters"
+                  : "what counts is measured; asked for by name (--sources) it adds the processor";
     if (!strcmp(name, "msr") && counts(meter, ME_SCOPE_PACKAGE)) why = "the kernel shows these registers";
     if (why) snprintf(source->reason, sizeof source->reason, "not needed: %s", why);
     return why != NULL;
@@ -148,7 +169,7 @@ int me_meter_open(struct me_meter *meter, const struct me_meter_options *options
     struct me_meter opened = {.root.fd = -1};
     struct me_meter_options wanted = *options;
     if (wanted.only && !wanted.only[strspn(wanted.only, ", ")]) wanted.only = NULL;
-    if (wanted.only && me_sources_check(wanted.only, err)) return -1;
+    if (me_meter_check(&wanted, err)) return -1;
     if (me_root_open(&opened.root, wanted.root ? wanted.root : "/", err)) return -1;
     struct me_source_setup setup = {
         .root = &opened.root, .live = me_root_is_live(&opened.root), .options = &wanted};

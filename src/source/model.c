@@ -10,35 +10,69 @@
 
 struct state {
     int fd; /* of proc/stat */
-    int64_t opened_ns;
-    uint64_t opened_ticks;
-    double idle_w, uj_per_tick; /* of busy time above idle */
-    uint64_t last_uj;           /* the counter never runs backwards, whatever proc/stat does */
+    int threads;
+    double ticks_per_s;
+    struct me_curve curve;
+    struct me_model_clock clock;
 };
 
-double me_model_max_w(const struct me_cpu *cpu, char *basis, size_t size)
+/* A virtual machine has as many processors as its threads need, and its share of them. */
+static void share_of_processor(const struct me_cpu *cpu, const struct me_curve_cpu *known, int threads,
+                               struct me_curve_machine *machine, char *note, size_t size)
 {
-    struct me_cpu_row row;
-    int sockets = cpu->sockets > 0 ? cpu->sockets : 1, threads = cpu->threads > 0 ? cpu->threads : 1;
-    double guess_w = ME_MODEL_W_PER_THREAD * threads;
-    if (!me_cpu_find(cpu->model, &row)) {
-        snprintf(basis, size, "%g W x %d threads: no TDP known for \"%.64s\"", ME_MODEL_W_PER_THREAD, threads,
-                 cpu->model);
-        return guess_w;
+    int whole = known->row.threads;
+    if (whole > 0) {
+        machine->sockets = (threads + whole - 1) / whole;
+        machine->cores = 0; /* those of the processor are known */
+        machine->share = threads / (machine->sockets * whole);
+        snprintf(note, size, "%d/%d threads%s of %.64s", threads, (int)machine->sockets * whole,
+                 known->row.threads_guessed ? ", taken as 2 a core," : "", known->row.model);
+        return;
     }
-    if (!cpu->is_virtual) {
-        snprintf(basis, size, "TDP %g W of %.64s x %d socket%s", row.tdp_w, row.model, sockets,
-                 sockets == 1 ? "" : "s");
-        return row.tdp_w * sockets;
+    whole = threads > ME_MODEL_HOST_THREADS ? threads : ME_MODEL_HOST_THREADS;
+    machine->sockets = 1;
+    machine->share = (double)threads / whole;
+    machine->cores = (double)threads / 2;
+    snprintf(note, size, "%d/%d threads of an unknown processor \"%.64s\"", threads, whole, cpu->model);
+}
+
+void me_model_curve(const struct me_cpu *cpu, double memory_gb, struct me_curve *curve)
+{
+    struct me_curve_cpu known;
+    struct me_curve_machine machine = {.sockets = cpu->sockets, .cores = cpu->cores, .memory_gb = memory_gb};
+    int threads = cpu->threads > 0 ? cpu->threads : 1;
+    char note[160], basis[sizeof curve->basis];
+    me_curve_cpu(cpu->model, &known);
+    if (cpu->is_virtual)
+        share_of_processor(cpu, &known, threads, &machine, note, sizeof note);
+    else if (known.found)
+        snprintf(note, sizeof note, "%.64s x %d socket%s", known.row.model, cpu->sockets,
+                 cpu->sockets == 1 ? "" : "s");
+    else
+        snprintf(note, sizeof note, "unknown processor \"%.64s\", %d threads", cpu->model, threads);
+    if (!cpu->is_virtual && !cpu->cores) machine.cores = (double)threads / 2;
+    me_curve_make(&known, &machine, curve);
+    snprintf(basis, sizeof basis, "%s", curve->basis);
+    snprintf(curve->basis, sizeof curve->basis, "%s; %.*s; memory not in it", note,
+             (int)(sizeof curve->basis - sizeof note - 24), basis);
+}
+
+uint64_t me_model_advance(struct me_model_clock *clock, const struct me_curve *curve, int64_t now_ns,
+                          double busy_s, int threads)
+{
+    int64_t window_ns = now_ns - clock->begin_ns;
+    double busy = busy_s > clock->begin_busy_s ? busy_s - clock->begin_busy_s : 0,
+           window_s = me_ns_to_s(window_ns);
+    double load = window_ns > 0 ? busy / (window_s * threads) : 0;
+    double energy_j = clock->begin_j + (window_ns > 0 ? me_curve_package_w(curve, load) * window_s : 0);
+    if (window_s >= ME_MODEL_WINDOW_S) {
+        clock->begin_ns = now_ns;
+        clock->begin_busy_s = busy_s;
+        clock->begin_j = energy_j;
     }
-    if (row.threads > 0) {
-        snprintf(basis, size, "TDP %g W of %.64s x %d/%d threads%s", row.tdp_w, row.model, threads,
-                 row.threads, row.threads_guessed ? ", taken as 2 a core" : "");
-        return row.tdp_w * threads / row.threads;
-    }
-    snprintf(basis, size, "%g W x %d threads: how many %.64s has is not known", ME_MODEL_W_PER_THREAD,
-             threads, row.model);
-    return guess_w < row.tdp_w ? guess_w : row.tdp_w;
+    uint64_t uj = (uint64_t)(energy_j * 1e6);
+    if (uj > clock->last_uj) clock->last_uj = uj;
+    return clock->last_uj;
 }
 
 int me_model_busy_ticks(const char *text, uint64_t *ticks)
@@ -72,11 +106,9 @@ static void read_model(struct me_source *source, struct me_reading *readings)
         readings[0] = (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
         return;
     }
-    double seconds = me_ns_to_s(me_clock_mono_ns() - state->opened_ns);
-    double busy = ticks > state->opened_ticks ? (double)(ticks - state->opened_ticks) : 0;
-    uint64_t uj = (uint64_t)(state->idle_w * seconds * 1e6 + busy * state->uj_per_tick);
-    if (uj > state->last_uj) state->last_uj = uj;
-    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = state->last_uj};
+    uint64_t uj = me_model_advance(&state->clock, &state->curve, me_clock_mono_ns(),
+                                   (double)ticks / state->ticks_per_s, state->threads);
+    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = uj};
 }
 
 static void close_model(struct me_source *source)
@@ -90,10 +122,11 @@ static void close_model(struct me_source *source)
     source->channel_count = 0;
 }
 
-static void describe(struct me_source *source, const struct me_cpu *cpu, double max_w, const char *basis,
-                     int fd)
+static void describe(struct me_source *source, const struct state *state)
 {
     struct me_channel *channel = source->channels;
+    double full_w = me_curve_package_w(&state->curve, 1);
+    char text[sizeof source->reason + sizeof state->curve.basis];
     *channel = (struct me_channel){.name = "model",
                                    .source = "model",
                                    .scope = ME_SCOPE_PACKAGE,
@@ -101,20 +134,29 @@ static void describe(struct me_source *source, const struct me_cpu *cpu, double 
                                    .cls = ME_CLASS_MODELLED,
                                    .unit = "uJ",
                                    .package = -1,
-                                   .max_power_w = max_w,
-                                   .provenance = me_root_provenance(fd)};
-    snprintf(channel->basis, sizeof channel->basis, "%s", basis);
-    snprintf(source->reason, sizeof source->reason,
-             "modelled, not measured: %.3g W idle to %.3g W at full load of %d "
-             "threads (%s)",
-             max_w * ME_MODEL_IDLE_SHARE, max_w, cpu->threads, basis);
+                                   .max_power_w = full_w,
+                                   .provenance = me_root_provenance(state->fd)};
+    snprintf(channel->basis, sizeof channel->basis, "%s", state->curve.basis);
+    snprintf(text, sizeof text,
+             "modelled, not measured: %.3g W idle to %.3g W at full load of %d threads (%s)",
+             me_curve_package_w(&state->curve, 0), full_w, state->threads, state->curve.basis);
+    snprintf(source->reason, sizeof source->reason, "%.*s", (int)sizeof source->reason - 1, text);
+}
+
+static double memory_gb(const struct me_root *root)
+{
+    char text[8192];
+    unsigned long long kib;
+    if (me_root_read(root, "proc/meminfo", text, sizeof text) <= 0) return 0;
+    const char *line = strstr(text, "MemTotal:");
+    return line && sscanf(line, "MemTotal: %llu", &kib) == 1 ? (double)kib / (1024.0 * 1024) : 0;
 }
 
 static int open_model(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)
 {
     const struct me_root *root = setup->root;
     struct me_cpu cpu;
-    char basis[128];
+    uint64_t ticks = 0;
     struct state *state = calloc(1, sizeof *state);
     source->state = state;
     source->channels = calloc(1, sizeof *source->channels);
@@ -124,19 +166,20 @@ static int open_model(struct me_source *source, const struct me_source_setup *se
         return me_fail(err, ME_E_RUN, "model: no memory");
     }
     me_cpu_read(root, &cpu);
-    double max_w = me_model_max_w(&cpu, basis, sizeof basis);
     state->fd = me_root_openat(root, "proc/stat");
-    int error = state->fd < 0 ? -state->fd : read_ticks(state->fd, &state->opened_ticks);
+    int error = state->fd < 0 ? -state->fd : read_ticks(state->fd, &ticks);
     if (error || cpu.threads < 1) {
         snprintf(source->reason, sizeof source->reason, "%s: %s", error ? "proc/stat" : "proc/cpuinfo",
                  error ? strerror(error) : "no processors in it");
         close_model(source);
         return 0;
     }
-    state->opened_ns = me_clock_mono_ns();
-    state->idle_w = max_w * ME_MODEL_IDLE_SHARE;
-    state->uj_per_tick = (max_w - state->idle_w) * 1e6 / (double)sysconf(_SC_CLK_TCK) / cpu.threads;
-    describe(source, &cpu, max_w, basis, state->fd);
+    state->threads = cpu.threads;
+    state->ticks_per_s = (double)sysconf(_SC_CLK_TCK);
+    state->clock = (struct me_model_clock){.begin_ns = me_clock_mono_ns(),
+                                           .begin_busy_s = (double)ticks / state->ticks_per_s};
+    me_model_curve(&cpu, memory_gb(root), &state->curve);
+    describe(source, state);
     source->channel_count = 1;
     source->found = true;
     return 0;

@@ -1,37 +1,41 @@
-/* The source `model`: for machines without any counter. Power from the load of the processors,
+/* The source `model`: for machines without any counter. The package's power from the load of the processors, by the
+ * curve of me/curve.h, as a counter of modelled energy since it was opened:
  *
- *     P(load) = idle_w + (max_w - idle_w) x load
+ *     E(t) = sum over windows of P(load in the window) x its length,  load = busy seconds / (threads x seconds)
  *
- * as a counter of modelled energy since it was opened,
+ * with the busy seconds of all logical CPUs from proc/stat. A window ends with the first reading that comes a
+ * quarter of a second or more after its begin; within it the energy is P(load so far) x time so far, so that any two
+ * readings give the energy between them and no edge is lost. P bends, so reading more slowly than that makes the
+ * windows longer and the result a little different. proc/stat counts in 10 ms, so an edge is off by up to 10 ms of
+ * one CPU for each CPU that is busy.
  *
- *     E(t) = idle_w x t + (max_w - idle_w) x busy_seconds / threads
+ * A virtual machine gets its share of the processor: its logical CPUs / those of the processor. Where that is not
+ * known, the host is taken to have 64.
  *
- * with the busy seconds of all logical CPUs from proc/stat. The model is linear so that the counter
- * needs no history: any two reads give the energy between them, and no edge is lost. proc/stat counts
- * in 10 ms, so an edge is off by up to 10 ms of one CPU for each CPU that is busy.
- *
- * max_w is the thermal design power of the processor (src/data/cpu_tdp.csv) x sockets; in a virtual
- * machine TDP x its logical CPUs / the logical CPUs of that processor. A processor that the table
- * does not have gets 4 W a logical CPU (CodeCarbon's default).
- *
- * idle_w is 15 % of max_w. Measured (CodeCarbon's load profiles of 2025-01-14, mean RAPL watts):
- * 2 x Intel Xeon E5-2620 v3, TDP 170 W: idle 15.9 W = 9 %, full load 105 W = 62 %; AMD Ryzen
- * Threadripper 1950X, TDP 180 W: 42.7 W at 2.8 % load, which leads to 38 W = 21 % at none, full load
- * 167 W = 93 %. 15 % lies between the two idles. Against these 44 points the model is between 38 % of
- * TDP too low and 43 % too high: modelled joules rank nothing finely, and are marked wherever they show. */
+ * Memory is not in it. Modelled joules rank nothing finely, and are marked wherever they show. */
 #ifndef ME_SOURCE_MODEL_H
 #define ME_SOURCE_MODEL_H
 
 #include "cpu.h"
 #include "me/source.h"
 
-#define ME_MODEL_IDLE_SHARE   0.15
-#define ME_MODEL_W_PER_THREAD 4.0
+#define ME_MODEL_HOST_THREADS 64
+#define ME_MODEL_WINDOW_S     0.25
 
 extern const struct me_source_ops me_model_ops;
 
-/* Pure. The power at full load of a machine, and in `basis` where it comes from. */
-double me_model_max_w(const struct me_cpu *cpu, char *basis, size_t size);
+/* Pure. The curve of a machine; its basis says more about the processor than that of me_curve_make. */
+void me_model_curve(const struct me_cpu *cpu, double memory_gb, struct me_curve *curve);
+
+struct me_model_clock { /* begin of the window that runs, and the energy up to there */
+    int64_t begin_ns;
+    double begin_busy_s, begin_j;
+    uint64_t last_uj; /* the counter never runs backwards, whatever proc/stat does */
+};
+/* Pure. The counter at `now_ns`, when all CPUs together have been busy for `busy_s` since they were started. */
+uint64_t me_model_advance(struct me_model_clock *clock, const struct me_curve *curve, int64_t now_ns,
+                          double busy_s, int threads);
+
 /* Pure. Busy clock ticks of all CPUs from the text of proc/stat: user, nice, system, irq and softirq
  * (guest time is in user; stolen time was another machine's). 0, or an errno. */
 int me_model_busy_ticks(const char *text, uint64_t *ticks);

@@ -1,4 +1,5 @@
 #include "powercap.h"
+#include "counters.h"
 #include "zones.h"
 #include <errno.h>
 #include <stdio.h>
@@ -112,40 +113,6 @@ static void mark_repeats(struct me_source *source, const struct me_zone *zones, 
     }
 }
 
-/* Is there a zone that would count and reads 0? */
-static bool any_zero(const struct me_source *source, const struct me_zone *zones, bool *zero)
-{
-    const struct state *state = source->state;
-    bool any = false;
-    for (size_t i = 0; i < state->count; i++) {
-        uint64_t count = 1;
-        bool counts = !source->channels[i].why_not[0] && zones[i].scope != ME_SCOPE_CORE;
-        zero[i] = counts && !read_count(state->zones[i].fd, &count) && !count;
-        any |= zero[i];
-    }
-    return any;
-}
-
-/* Some processors have the register of a zone (dram, psys) without a meter behind it: it stays 0 for
- * ever. Left in the total it would make the whole total unknown. One that just passed through 0 moves
- * on within a tick. */
-static int mark_dead(struct me_source *source, const struct me_zone *zones, struct me_error *err)
-{
-    bool *zero = calloc(source->channel_count, sizeof *zero);
-    if (!zero) return me_fail(err, ME_E_RUN, "powercap: no memory");
-    bool any = any_zero(source, zones, zero);
-    for (int i = 0; any && i < 10; i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL);
-        any = any_zero(source, zones, zero);
-    }
-    for (size_t i = 0; any && i < source->channel_count; i++)
-        if (zero[i])
-            snprintf(source->channels[i].why_not, sizeof source->channels[i].why_not,
-                     "stands at 0: no meter behind it");
-    free(zero);
-    return 0;
-}
-
 static uint64_t read_range(const struct me_root *root, const struct me_zone *zone)
 {
     char path[sizeof zone->path + 24];
@@ -236,7 +203,7 @@ static int open_zones(struct me_source *source, const struct me_source_setup *se
     state->count = source->channel_count = count;
     for (size_t i = 0; i < count; i++) open_zone(root, &zones[i], &source->channels[i], &state->zones[i]);
     for (size_t i = 0; i < count; i++) mark_repeats(source, zones, i);
-    if (mark_dead(source, zones, err)) goto out;
+    if (me_counters_mark_dead(source, err)) goto out;
     source->found = !is_denied(state);
     if (!source->found) me_powercap_explain_denied(source, count);
     rc = 0;

@@ -1,22 +1,10 @@
 #include "cpu.h"
 #include "powercap.h"
+#include "rights.h"
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static bool exists(const struct me_root *root, const char *path)
-{
-    int fd = me_root_openat(root, path);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
-static bool is_container(const struct me_root *root)
-{
-    return exists(root, ".dockerenv") || exists(root, "run/.containerenv") ||
-           exists(root, "run/systemd/container");
-}
 
 static bool is_x86(const struct me_cpu *cpu)
 {
@@ -27,7 +15,7 @@ void me_powercap_explain_absent(struct me_source *source, const struct me_root *
 {
     struct me_cpu cpu;
     me_cpu_read(root, &cpu);
-    if (links || (is_container(root) && !cpu.is_virtual)) {
+    if (links || (me_rights_is_container(root) && !cpu.is_virtual)) {
         snprintf(source->reason, sizeof source->reason, "sys/class/powercap %s: a container hides it",
                  links ? "has zones that lead nowhere" : "shows no zones");
         snprintf(
@@ -55,10 +43,11 @@ void me_powercap_explain_denied(struct me_source *source, size_t zones)
         snprintf(group, sizeof group, "%s", entry->gr_name);
     else
         snprintf(group, sizeof group, "%u", (unsigned)getgid());
-    snprintf(source->reason, sizeof source->reason,
-             "%zu zone%s, but energy_uj is for root only; until the next boot the cure opens it to the group "
-             "%s, for good a udev rule does (README), as does the capability CAP_DAC_READ_SEARCH",
-             zones, zones == 1 ? "" : "s", group);
+    snprintf(
+        source->reason, sizeof source->reason,
+        "%zu zone%s, but energy_uj is for root only; until the next boot the cure opens it to the group "
+        "%s, for good a udev rule does (scripts/rights/grant), as does the capability CAP_DAC_READ_SEARCH",
+        zones, zones == 1 ? "" : "s", group);
     snprintf(source->cure, sizeof source->cure,
              "sudo sh -c 'cd /sys/class/powercap && chgrp %s */energy_uj && chmod g+r */energy_uj'", group);
 }

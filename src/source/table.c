@@ -1,11 +1,23 @@
 #include "me/source.h"
+#include "battery.h"
+#include "cray.h"
+#include "events.h"
+#include "external.h"
+#include "hwmon.h"
+#include "ipmi.h"
+#include "levelzero.h"
 #include "model.h"
+#include "msr.h"
+#include "nvml.h"
+#include "perf.h"
 #include "powercap.h"
+#include "rocm.h"
+#include "system.h"
 
 /* In order of preference: of two that show the same thing the first counts, and the model is the last
  * resort. How to add one stands in me/source.h. */
 const struct me_source_ops *const me_source_table[] = {
-    &me_powercap_ops,
-    &me_model_ops,
-    NULL,
+    &me_perf_ops,    &me_powercap_ops, &me_msr_ops,    &me_cray_ops,  &me_external_ops,
+    &me_ipmi_ops,    &me_hwmon_ops,    &me_nvml_ops,   &me_rocm_ops,  &me_levelzero_ops,
+    &me_battery_ops, &me_events_ops,   &me_system_ops, &me_model_ops, NULL,
 };

@@ -7,6 +7,7 @@
 #include "me/clock.h"
 #include "me/workload.h"
 #include "spawn.h"
+#include "usage.h"
 #include "watcher.h"
 #include <errno.h>
 #include <poll.h>
@@ -31,8 +32,9 @@ struct me_child {
     const char *at, *end; /* of the chunk: not looked at yet */
     bool exited;
     int exit_status;
-    size_t left;           /* after the exit: bytes that were in the pipe then. A stray process may
+    size_t left; /* after the exit: bytes that were in the pipe then. A stray process may
                              * keep it open or go on writing; that is no longer the workload */
+    struct me_child_usage usage;
     struct me_pids before; /* children that we had already: not the workload's */
     int was_subreaper;
     struct me_watcher watcher;
@@ -79,9 +81,13 @@ fail:
 static void look_for_exit(struct me_child *child)
 {
     siginfo_t info = {.si_pid = 0};
+    struct rusage used = {.ru_maxrss = 0};
     int waiting = 0;
     if (child->exited) return;
-    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) || !info.si_pid) return;
+    /* The system call, since it tells what was used too, and leaves the zombie. */
+    if (syscall(SYS_waitid, P_PID, child->pid, &info, WEXITED | WNOHANG | WNOWAIT, &used) || !info.si_pid)
+        return;
+    me_usage_add(&child->usage, &used);
     child->exited = true;
     child->exit_status = info.si_code == CLD_EXITED ? info.si_status : 256 + info.si_status;
     if (child->mark_fd >= 0 && !ioctl(child->mark_fd, FIONREAD, &waiting)) child->left = (size_t)waiting;
@@ -150,11 +156,24 @@ void me_child_wait(struct me_child *child, int timeout_ms, struct me_child_event
 static void reap(struct me_child *child)
 {
     struct me_pids children = {.pids = NULL};
+    struct rusage used;
     me_descend_children(&child->root, 0, &children);
     for (size_t i = 0; i < children.count; i++)
-        if (children.pids[i] != child->pid && !me_pids_has(&child->before, children.pids[i]))
-            waitpid(children.pids[i], NULL, WNOHANG);
+        if (children.pids[i] != child->pid && !me_pids_has(&child->before, children.pids[i]) &&
+            wait4(children.pids[i], NULL, WNOHANG, &used) > 0)
+            me_usage_add(&child->usage, &used);
     me_pids_release(&children);
+}
+
+int me_child_usage(struct me_child *child, struct me_child_usage *usage)
+{
+    struct rusage own = {.ru_maxrss = 0};
+    if (!child->exited) return -1;
+    reap(child); /* here and not at the exit, whose moment is an edge of the measurement */
+    *usage = child->usage;
+    getrusage(RUSAGE_SELF, &own);
+    if (usage->max_rss_bytes <= (uint64_t)own.ru_maxrss * 1024) usage->max_rss_bytes = 0;
+    return 0;
 }
 
 /* Sends the signal to all that is left; returns how many there were that it could be sent to, and adds

@@ -43,7 +43,7 @@ def page_text(words):
 
 
 def test_every_command_is_known():
-    assert {name for _, name in COMMANDS} == {"probe", "hosts", "run", "report", "clean"}
+    assert {name for _, name in COMMANDS} == {"probe", "hosts", "run", "report", "clean", "model"}
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)

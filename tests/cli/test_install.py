@@ -19,6 +19,7 @@ EXPECTED = {
     "share/machine-energy/python": {"machine_energy.py"},
     "share/machine-energy/r": {"machine_energy.R"},
     "share/machine-energy/data": {"README.md", *(path.name for path in (TOP / "src/data").glob("*.csv"))},
+    "share/machine-energy/rights": {"grant", "70-machine-energy.rules"},
     "share/machine-energy/hostfiles": {path.name for path in (TOP / "hostfiles").iterdir()},
 }
 

@@ -146,6 +146,8 @@ class HostInit:
         mount("tmpfs", "/sys/class", "tmpfs", 0, "mode=0755,size=1m")
         if self.spec["meter"]:
             os.mkdir("/sys/class/powercap")
+        if os.path.isdir("/sys/bus/event_source/devices"):  # else this machine's own counters go before the rig's
+            mount("tmpfs", "/sys/bus/event_source/devices", "tmpfs", 0, "mode=0755,size=64k")
 
     def made(self, name, text, mode=0o644, owner=(0, 0)):
         path = f"/run/ground/{name.strip('/').replace('/', '.')}"

@@ -117,7 +117,7 @@ def test_counters_that_wrap_several_times(tmp_path):
         for machine_id, name, power_w in ((1, "n1", 50), (2, "n2", 80), (3, "n3", 120)):
             check_energy(next(runs(result, machine_id).itertuples()), power_w, float(SECONDS))
             check_samples(c, c[name], result, machine_id, range_uj=100000000)
-        values = result.series(3, 1)["package-0"]
+        values = result.series(3, 1)["package-0"].dropna()
         assert (values.diff() < 0).sum() >= 3
 
 

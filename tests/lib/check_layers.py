@@ -12,6 +12,7 @@ THIRD_PARTY = {
     r"libssh2": {"remote"},
     r"hdf5\.h|H5": {"store"},
     r"hwloc": {"source"},
+    r"perfmon/": {"source"},
     r"cblas|zlib\.h": {"kernel"},
 }
 # A folder's own headers are for itself; these may look next door.

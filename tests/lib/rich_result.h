@@ -40,6 +40,7 @@ static inline void rich_machine(struct me_row_machine *row, int id, const char *
              "countries: %s 2024, life-cycle (Ember via co2.js, CC BY-SA 4.0)%s", row->country,
              id % 2 ? "; PUE from the config" : "; PUE not known, taken as 1");
     snprintf(row->basis, sizeof row->basis, "life-cycle");
+    snprintf(row->sampler, sizeof row->sampler, id == 2 ? "1000 Hz, SCHED_FIFO" : "10 Hz");
 }
 
 static inline void rich_channel(struct me_row_channel *row, int id, const char *channel, const char *scope,
@@ -70,7 +71,13 @@ static inline void rich_repeat(struct me_row_repeat *row, int id, int repeat, co
                                   .work = 180000,
                                   .late_samples = (uint32_t)(id == 3),
                                   .sampler_cpu_s = 0.0021,
-                                  .longest_gap_s = 0.1003};
+                                  .longest_gap_s = 0.1003,
+                                  .cpu_s = 2.5 + id,
+                                  .context_switches = 17,
+                                  .page_faults = 1234,
+                                  .read_bytes = 0,
+                                  .written_bytes = 4096,
+                                  .max_rss_bytes = id == 2 ? NAN : 64 << 20};
     snprintf(row->phase, sizeof row->phase, "%s", phase);
     snprintf(row->work_unit, sizeof row->work_unit, "samples");
 }
@@ -175,12 +182,24 @@ static inline void rich_many_machines(struct me_result *result)
     snprintf(s[5].reason, sizeof s[5].reason, "skipped: ssh: connection refused");
 }
 
+static inline void rich_activity(struct me_result *result, int id, int repeat, const char *channel,
+                                 const char *unit, double value, double low, double high)
+{
+    struct me_row_activity *row = &result->activities[result->activity_count++];
+    *row = (struct me_row_activity){
+        .machine_id = id, .repeat = repeat, .phase = "run", .value = value, .low = low, .high = high};
+    snprintf(row->channel, sizeof row->channel, "%s", channel);
+    snprintf(row->unit, sizeof row->unit, "%s", unit);
+    if (isnan(value)) snprintf(row->fault, sizeof row->fault, "no reading");
+}
+
 static inline void rich_many_rows(struct me_result *result)
 {
     static const double energy_j[] = {1231.5, 165.04, 165.27, 396.02, 264.01};
     result->repeats = rich_rows(5 * 4 + 1, sizeof *result->repeats);
     result->energies = rich_rows(5 * 3 + 1, sizeof *result->energies);
     result->regions = rich_rows(5 * 3, sizeof *result->regions);
+    result->activities = rich_rows(5 * 3 * 4, sizeof *result->activities);
     for (int id = 0; id < 5; id++) {
         const struct me_row_machine *m = &result->machines[id];
         struct me_row_repeat *idle = &result->repeats[result->repeat_count++];
@@ -194,6 +213,10 @@ static inline void rich_many_rows(struct me_result *result)
             struct me_row_energy *energy = &result->energies[result->energy_count++];
             *energy = (struct me_row_energy){
                 .machine_id = id, .repeat = repeat, .phase = "run", .channel = "package-0", .energy_j = e};
+            rich_activity(result, id, repeat, "instructions", "1", 6.6e9 * (id + 1), NAN, NAN);
+            rich_activity(result, id, repeat, "cpu-frequency", "Hz", id == 2 ? NAN : 2.4e9, 2.1e9, 2.9e9);
+            rich_activity(result, id, repeat, "events/running", "1", 0.9, id == 1 ? 0.5 : 1, 1);
+            if (id == 3) rich_activity(result, id, repeat, "cycles", "1", 13.2e9, NAN, NAN);
             struct me_row_region *region = &result->regions[result->region_count++];
             *region = (struct me_row_region){.machine_id = id,
                                              .repeat = repeat,

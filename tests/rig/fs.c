@@ -10,10 +10,10 @@
 /* An open file keeps what its read at offset 0 said, so that reading on never mixes two answers. */
 struct handle {
     int len; /* or -errno */
-    char text[];
+    char *text;
 };
 
-enum { CONTROL_TEXT = RIG_ZONES * 640, LISTING = (RIG_ZONES + RIG_CONTROLS + 16) * 128 };
+enum { LISTING = (RIG_ZONES + RIG_CONTROLS + RIG_FILES + RIG_DIRS + 16) * 128 };
 
 static uint64_t now_ns(void)
 {
@@ -48,16 +48,17 @@ static void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *in
     fuse_reply_attr(req, &st, 0);
 }
 
-/* chmod and chown of energy_uj work, since that is the cure we tell people; the rest is ignored. */
+/* chmod and chown of meters work, since that is the cure we tell people; the rest is ignored. */
 static void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *info)
 {
     struct rig_fs *fs = fuse_req_userdata(req);
     pthread_mutex_lock(&fs->lock);
     struct rig_node node = rig_tree_node(&fs->rig, ino);
-    if (node.zone && node.attr == ZONE_ENERGY) {
-        if (what & FUSE_SET_ATTR_MODE) node.zone->mode = st->st_mode & 0777;
-        if (what & FUSE_SET_ATTR_UID) node.zone->uid = st->st_uid;
-        if (what & FUSE_SET_ATTR_GID) node.zone->gid = st->st_gid;
+    struct rig_trouble *trouble = rig_tree_trouble(&node);
+    if (trouble) {
+        if (what & FUSE_SET_ATTR_MODE) trouble->mode = st->st_mode & 0777;
+        if (what & FUSE_SET_ATTR_UID) trouble->uid = st->st_uid;
+        if (what & FUSE_SET_ATTR_GID) trouble->gid = st->st_gid;
     }
     pthread_mutex_unlock(&fs->lock);
     fs_getattr(req, ino, info);
@@ -144,11 +145,11 @@ static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     struct rig_fs *fs = fuse_req_userdata(req);
     pthread_mutex_lock(&fs->lock);
     struct rig_node node = rig_tree_node(&fs->rig, ino);
-    bool gone = node.zone && rig_zone_gone(&fs->rig, node.zone);
-    bool refused =
-        node.zone && node.attr == ZONE_ENERGY && node.zone->fault == EACCES && node.zone->fault_left;
+    const struct rig_trouble *trouble = rig_tree_trouble(&node);
+    bool gone = rig_tree_gone(&fs->rig, &node);
+    bool refused = trouble && trouble->fault == EACCES && trouble->left;
     pthread_mutex_unlock(&fs->lock);
-    struct handle *handle = calloc(1, sizeof *handle + (ino == INO_CONTROL ? CONTROL_TEXT : RIG_TEXT));
+    struct handle *handle = calloc(1, sizeof *handle);
     if (gone || refused || !handle) {
         free(handle);
         fuse_reply_err(req, gone ? ENOENT : refused ? EACCES : ENOMEM);
@@ -162,36 +163,68 @@ static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 static void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     (void)ino;
-    free((struct handle *)(uintptr_t)info->fh);
+    struct handle *handle = (struct handle *)(uintptr_t)info->fh;
+    free(handle->text);
+    free(handle);
     fuse_reply_err(req, 0);
 }
 
-static int print_state(const struct rig *rig, char *text)
+static int print_state(const struct rig *rig, char **text)
 {
-    FILE *out = fmemopen(text, CONTROL_TEXT, "w");
+    size_t size = 0;
+    FILE *out = open_memstream(text, &size);
     if (!out) return -ENOMEM;
-    rig_zone_state(rig, out);
-    long len = ftell(out);
-    return fclose(out) ? -EIO : (int)len;
+    rig_state(rig, out);
+    return fclose(out) ? -EIO : (int)size;
+}
+
+/* A file of a zone. */
+static int print_zone(struct rig *rig, const struct rig_node *node, char **text)
+{
+    if (!(*text = malloc(RIG_NUMBER_TEXT))) return -ENOMEM;
+    if (!node->zone) return snprintf(*text, RIG_NUMBER_TEXT, "1\n"); /* a control type's `enabled` */
+    if (node->attr == ZONE_ENERGY) return rig_zone_read(rig, node->zone, now_ns(), *text);
+    return rig_zone_gone(rig, node->zone) ? -ENODEV : rig_powercap_text(node->zone, node->attr, *text);
 }
 
 /* Under the lock. The clock is read here, as late as may be. */
-static int print_node(struct rig *rig, const struct rig_node *node, char *text)
+static void print_node(struct rig *rig, const struct rig_node *node, struct handle *handle)
 {
-    if (node->ino == INO_CONTROL) return print_state(rig, text);
-    if (!node->zone) return snprintf(text, RIG_TEXT, "1\n"); /* a control type's `enabled` */
-    if (node->attr == ZONE_ENERGY) return rig_zone_read(rig, node->zone, now_ns(), text);
-    return rig_zone_gone(rig, node->zone) ? -ENODEV : rig_tree_text(node->zone, node->attr, text);
+    free(handle->text);
+    handle->text = NULL;
+    if (node->ino == INO_CONTROL)
+        handle->len = print_state(rig, &handle->text);
+    else if (node->file)
+        handle->len = rig_file_read(rig, node->file, now_ns(), &handle->text);
+    else
+        handle->len = print_zone(rig, node, &handle->text);
 }
 
 /* A delayed read waits first and says then what is true when it answers. */
 static void wait_delay(struct rig_fs *fs, const struct rig_node *node)
 {
-    if (!node->zone || node->attr != ZONE_ENERGY) return;
     pthread_mutex_lock(&fs->lock);
-    unsigned delay_us = node->zone->delay_us;
+    const struct rig_trouble *trouble = rig_tree_trouble(node);
+    unsigned delay_us = trouble ? trouble->delay_us : 0;
     pthread_mutex_unlock(&fs->lock);
     if (delay_us) nanosleep(&(struct timespec){delay_us / 1000000, (long)(delay_us % 1000000) * 1000}, NULL);
+}
+
+/* As /dev/cpu/N/msr: the offset is the register, and 8 bytes are read. */
+static void read_register(fuse_req_t req, struct rig_fs *fs, const struct rig_node *node, size_t size,
+                          off_t off)
+{
+    uint64_t value = 0;
+    wait_delay(fs, node);
+    pthread_mutex_lock(&fs->lock);
+    int len = size < sizeof value
+                  ? -EINVAL
+                  : rig_file_read_register(&fs->rig, node->file, (uint64_t)off, now_ns(), &value);
+    pthread_mutex_unlock(&fs->lock);
+    if (len < 0)
+        fuse_reply_err(req, -len);
+    else
+        fuse_reply_buf(req, (const char *)&value, (size_t)len);
 }
 
 static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *info)
@@ -200,14 +233,18 @@ static void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
     struct handle *handle = (struct handle *)(uintptr_t)info->fh;
     struct rig_node node = rig_tree_node(&fs->rig, ino);
     char bytes[4096];
+    if (node.file && node.file->kind == RIG_REGISTER) {
+        read_register(req, fs, &node, size, off);
+        return;
+    }
     if (off == 0) wait_delay(fs, &node);
     pthread_mutex_lock(&fs->lock);
-    if (off == 0) handle->len = print_node(&fs->rig, &node, handle->text);
+    if (off == 0) print_node(&fs->rig, &node, handle);
     int len = handle->len;
     size_t left = len > off ? (size_t)(len - off) : 0;
     if (left > size) left = size;
     if (left > sizeof bytes) left = sizeof bytes;
-    memcpy(bytes, handle->text + off * (left > 0), left);
+    if (left) memcpy(bytes, handle->text + off, left);
     pthread_mutex_unlock(&fs->lock);
     if (len < 0)
         fuse_reply_err(req, -len);
@@ -220,7 +257,7 @@ static int run_commands(struct rig *rig, char *text)
     int rc = 0;
     char *rest;
     for (char *line = strtok_r(text, "\n", &rest); line && !rc; line = strtok_r(NULL, "\n", &rest))
-        rc = rig_zone_command(rig, line, now_ns());
+        rc = rig_command(rig, line, now_ns());
     return rc;
 }
 

@@ -1,9 +1,4 @@
-/* The zones as a file system, in the shape that /sys/class/powercap has:
- *     intel-rapl -> .devices/intel-rapl                 (a link, as in sysfs)
- *     intel-rapl:0 -> .devices/intel-rapl/intel-rapl:0
- *     intel-rapl:0:0 -> .devices/intel-rapl/intel-rapl:0/intel-rapl:0:0
- *     .control                                          (ours: read the state, write commands)
- * Names with a dot in front are there but not listed, so a directory listing shows what Linux shows. */
+/* The rig as a file system: tree.h tells its shape. */
 #ifndef RIG_FS_H
 #define RIG_FS_H
 

@@ -1,4 +1,4 @@
-"""The meter of known power: its numbers to the microjoule, its shape, its faults, and how it ends."""
+"""The meters of known power: their numbers to the last digit, their shape, their faults, and how they end."""
 
 import errno
 import os
@@ -12,54 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import me_test  # noqa: E402
-
-
-class Rig:
-    """me_rig on a folder of its own."""
-
-    def __init__(self, folder, *zones, options=()):
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        words = [me_test.program("tests/me_rig"), *options, *(word for zone in zones for word in ("-z", zone)), folder]
-        self.process = subprocess.Popen([str(word) for word in words])
-        assert me_test.wait_until(lambda: (folder / ".control").exists())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        assert self.process.wait(10) == 0
-        assert me_test.mounts(str(self.folder)) == []
-
-    def tell(self, line):
-        fd = os.open(self.folder / ".control", os.O_WRONLY)
-        try:
-            os.write(fd, line.encode())
-        finally:
-            os.close(fd)
-
-    def state(self, zone):
-        line = next(line for line in (self.folder / ".control").read_text().splitlines() if line.split()[0] == zone)
-        return dict(pair.split("=", 1) for pair in line.split()[1:])
-
-    def read(self, zone, name="energy_uj"):
-        return (self.folder / zone / name).read_text().strip()
-
-    def between(self, zone):
-        """One reading, and the moments before and after it."""
-        before = time.monotonic_ns()
-        value = int(self.read(zone))
-        return before, value, time.monotonic_ns()
-
-
-def true_uj(state, moment):
-    """E(t) as zone.h has it, wrapped."""
-    number = {key: int(value) for key, value in state.items() if value.isdigit()}
-    ticks = (moment - number["epoch_ns"]) // number["tick_ns"]
-    at = number["epoch_ns"] + ticks * number["tick_ns"]
-    energy_fj = number["base_uj"] * 10**9 + number["base_rest_fj"] + number["power_uw"] * (at - number["since_ns"])
-    return energy_fj // 10**9 % number["wrap_uj"]
+from me_rig import Rig, true_count, true_uj  # noqa: E402
 
 
 @pytest.mark.parametrize("spec", ["power=50", "power=49.5,tick_ms=10", "power=80,range=1000000,offset=999990",
@@ -167,7 +120,17 @@ def test_bad_commands_change_nothing(tmp_path, line):
 
 @pytest.mark.parametrize("words", [[], ["-z", "a,b=1", "x"], ["-z", "a/b", "x"], ["-z", "a,power=x", "x"],
                                    ["-z", "a,range=0", "x"], ["-z", "a,mirror=b", "x"], ["-c", "/nowhere", "x"],
-                                   ["-z", "a", "-z", "a", "x"], ["-b", "-d", "x"], ["--what"]])
+                                   ["-z", "a", "-z", "a", "x"], ["-b", "-d", "x"], ["--what"],
+                                   ["-f", "a/b", "x"], ["-f", "/a,text=x", "x"], ["-f", "a/../b,text=x", "x"],
+                                   ["-f", "a,power=5", "x"], ["-f", "a,unit=uJ", "x"], ["-f", "a,text=x,unit=J", "x"],
+                                   ["-f", "a,power=5,unit=kWh", "x"], ["-f", "a,power=5,unit=2^-31", "x"],
+                                   ["-f", "a,power=5,unit=W,wrap=7", "x"], ["-f", "a,power=5,unit=J,mean=1", "x"],
+                                   ["-f", "a,power=5,unit=J,format=%d", "x"], ["-f", r"a,text=\q", "x"],
+                                   ["-f", "a,msr=1", "x"], ["-f", "a,msr=1,0x611=power:5", "x"],
+                                   ["-f", "a,0x611=5", "x"], ["-f", "a,msr=1,0x1=2,text=x", "x"],
+                                   ["-f", "a,text=x", "-f", "a,text=y", "x"], ["-f", "a,text=x", "-f", "a/b,text=y", "x"],
+                                   ["-f", "a/b,text=y", "-f", "a,text=x", "x"], ["-f", "a,from=/nowhere", "x"],
+                                   ["-p", "/sys", "x"]])
 def test_misuse(words):
     answer = me_test.run([me_test.program("tests/me_rig"), *words])
     assert answer.rc == 2 and "me_rig: " in answer.err
@@ -178,6 +141,132 @@ def test_zones_from_a_file(tmp_path):
     config.write_text("# two zones\nintel-rapl:0,name=package-0,power=50\n\n  intel-rapl:1,name=psys # the lot\n")
     with Rig(tmp_path / "m", options=["-c", config]) as rig:
         assert rig.read("intel-rapl:1", "name").split() == ["psys"]
+
+
+def test_files_lie_where_their_paths_say(tmp_path):
+    config = tmp_path / "machine"
+    config.write_text("intel-rapl:0,name=package-0,power=50\n"
+                      "sys/class/hwmon/hwmon0/name,text=amd_energy\n"
+                      "sys/class/hwmon/hwmon0/device,link=../../../devices/pci0\n"
+                      f"proc/cpuinfo,from={tmp_path / 'cpuinfo'}\n")
+    (tmp_path / "cpuinfo").write_text("model name : made\n" * 1000)
+    with Rig(tmp_path / "m", options=["-p", "sys/class/powercap", "-c", config]) as rig:
+        top = rig.folder
+        assert sorted(os.listdir(top)) == ["proc", "sys"] and os.listdir(top / "sys") == ["class"]
+        assert sorted(os.listdir(top / "sys/class")) == ["hwmon", "powercap"]
+        assert sorted(os.listdir(top / "sys/class/powercap")) == ["intel-rapl", "intel-rapl:0"]
+        assert rig.read("sys/class/powercap/intel-rapl:0", "name") == "package-0"
+        assert (top / "sys/class/hwmon/hwmon0/name").read_text() == "amd_energy\n"
+        assert os.readlink(top / "sys/class/hwmon/hwmon0/device") == "../../../devices/pci0"
+        assert (top / "proc/cpuinfo").read_text() == (tmp_path / "cpuinfo").read_text()
+        rig.tell("sys/class/hwmon/hwmon0 vanish")
+        assert os.listdir(top / "sys/class/hwmon") == [] and not (top / "sys/class/hwmon/hwmon0/name").exists()
+        rig.tell("sys/class/hwmon/hwmon0 appear")
+        assert (top / "sys/class/hwmon/hwmon0/name").exists()
+
+
+def read_between(path):
+    before = time.monotonic_ns()
+    value = int(path.read_text())
+    return before, value, time.monotonic_ns()
+
+
+@pytest.mark.parametrize("spec", ["power=50,unit=uJ", "power=49.5,unit=mJ,tick_ms=10", "power=873,unit=J,offset=1234567",
+                                  "power=80,unit=2^-14,wrap=100000,offset=99990", "power=8,unit=15.3e-6,tick_ms=0",
+                                  "power=3600,unit=uWh,offset=50000000,falls=1", "power=36,unit=uWh,offset=1,falls=1"])
+def test_counters_of_any_unit_follow_the_clock(tmp_path, spec):
+    with Rig(tmp_path / "m", files=["a/energy," + spec]) as rig:
+        for _ in range(50):
+            before, value, after = read_between(rig.folder / "a/energy")
+            ends = [true_count(rig.state("a/energy"), moment) for moment in (before, after)]
+            rises = ends[0] <= ends[1]
+            if "falls" in spec:
+                assert ends[1] <= value <= ends[0]
+            else:
+                assert ends[0] <= value <= ends[1] if rises else value >= ends[0] or value <= ends[1]
+
+
+def test_a_gauge_moves_at_its_ticks(tmp_path):
+    files = ["a/now,power=10,unit=uW,tick_ms=300", "a/mean,power=10,unit=uW,tick_ms=300,mean=1", "a/watts,power=10,unit=W"]
+    with Rig(tmp_path / "m", files=files) as rig:
+        def tick():
+            return (time.monotonic_ns() - int(rig.state("a/now")["epoch_ns"])) // 300000000
+
+        here = tick()
+        assert me_test.wait_until(lambda: tick() > here, step=0.001)
+        rig.tell("a/* power 100")
+        shown = [int((rig.folder / name).read_text()) for name in ("a/now", "a/mean", "a/watts")]
+        if tick() == here + 1:
+            assert shown == [10000000, 10000000, 100]
+        assert me_test.wait_until(lambda: tick() > here + 1, step=0.001)
+        mean = int((rig.folder / "a/mean").read_text())
+        if tick() == here + 2:
+            assert int((rig.folder / "a/now").read_text()) == 100000000 and 10000000 < mean < 100000000
+
+
+def test_a_format_has_value_stamp_and_freshness(tmp_path):
+    files = ["c/power,power=873.25,unit=W,tick_ms=100,format=%v W %t us", "c/fresh,power=0,unit=J,tick_ms=100,format=%n",
+             r"c/fine,power=50.125,unit=W,format=%.2v\, %%\n%v"]
+    with Rig(tmp_path / "m", files=files) as rig:
+        value, watts, stamp, us = (rig.folder / "c/power").read_text().split()
+        assert (value, watts, us) == ("873", "W", "us") and abs(time.time() - int(stamp) / 1e6) < 1
+        first = int((rig.folder / "c/fresh").read_text())
+        time.sleep(0.25)
+        assert first + 2 <= int((rig.folder / "c/fresh").read_text()) < first + 100
+        assert (rig.folder / "c/fine").read_text() == "50.12, %\n50\n"
+        rig.tell("c/power freeze")
+        first = (rig.folder / "c/power").read_text()
+        time.sleep(0.15)
+        assert (rig.folder / "c/power").read_text() == first
+
+
+def test_registers_answer_as_the_kernel_does(tmp_path):
+    spec = "dev/cpu/0/msr,msr=1,0x606=0xa0e03,0x611=power:50,0x619=power:8:15.3e-6,0x639=power:5:2^-14:4294967290"
+    with Rig(tmp_path / "m", files=[spec]) as rig:
+        fd = os.open(rig.folder / "dev/cpu/0/msr", os.O_RDONLY)
+
+        def register(number):
+            before = time.monotonic_ns()
+            value = int.from_bytes(os.pread(fd, 8, number), "little")
+            return before, value, time.monotonic_ns()
+
+        assert register(0x606)[1] == 0xa0e03 and os.stat(fd).st_mode & 0o777 == 0o600
+        time.sleep(0.1)
+        for number in (0x611, 0x619, 0x639):
+            before, value, after = register(number)
+            state = rig.state(f"dev/cpu/0/msr:{number:#x}")
+            assert true_count(state, before) <= value <= true_count(state, after) and value < 2**32
+        assert register(0x639)[1] < 100000  # it has wrapped
+        for number, size in ((0x641, 8), (0x611, 4), (0xc001029b, 8)):
+            with pytest.raises(OSError) as caught:
+                os.pread(fd, size, number)
+            assert caught.value.errno == (errno.EIO if size == 8 else errno.EINVAL)
+        rig.tell("dev/cpu/0/msr:0x611 fault EACCES 1")
+        with pytest.raises(OSError):
+            register(0x611)
+        assert register(0x611)[1] > 0
+        rig.tell("dev/cpu/0/msr vanish")
+        assert not (rig.folder / "dev/cpu/0/msr").exists()
+        with pytest.raises(OSError):
+            register(0x606)
+        os.close(fd)
+
+
+def test_commands_to_files(tmp_path):
+    files = ["b/status,text=Discharging", "b/power_now,power=9,unit=uW"]
+    with Rig(tmp_path / "m", files=files) as rig:
+        status = rig.folder / "b/status"
+        rig.tell("b/status text Not charging\n")
+        assert status.read_text() == "Not charging\n"
+        for line in ("b/status power 5", "b/power_now text x", "b/none vanish", "b vanish now", "b/status text \\q"):
+            with pytest.raises(OSError):
+                rig.tell(line)
+        rig.tell("b/* fault EIO")
+        with pytest.raises(OSError):
+            status.read_text()
+        rig.tell("* ok")
+        rig.tell("b/* mode 0400")
+        assert status.read_text() == "Not charging\n" and status.stat().st_mode & 0o777 == 0o400
 
 
 def test_dies_with_its_parent(tmp_path):

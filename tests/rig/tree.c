@@ -1,182 +1,119 @@
 #include "tree.h"
-#include <inttypes.h>
 #include <string.h>
-
-static const char *const attr_names[ZONE_ATTRS] = {
-    "",
-    "energy_uj",
-    "max_energy_range_uj",
-    "name",
-    "enabled",
-    "constraint_0_max_power_uw",
-    "constraint_0_power_limit_uw",
-    "constraint_0_name",
-    "uevent",
-};
-
-static uint64_t zone_ino(const struct rig *rig, const struct rig_zone *zone, unsigned attr)
-{
-    return INO_ZONES + (uint64_t)(zone - rig->zones) * 64 + attr;
-}
-
-static uint64_t type_ino(int type, unsigned attr)
-{
-    return INO_TYPES + (uint64_t)type * 4 + attr;
-}
 
 struct rig_node rig_tree_node(struct rig *rig, uint64_t ino)
 {
-    struct rig_node node = {.ino = ino, .type = -1};
-    if (ino >= INO_ZONES) {
+    struct rig_node node = {.ino = ino, .type = -1, .dir = -1};
+    if (ino >= INO_FILES) {
+        node.file = &rig->files[ino - INO_FILES];
+    } else if (ino >= INO_ZONES) {
         node.zone = &rig->zones[(ino - INO_ZONES) / 64];
         node.attr = (unsigned)((ino - INO_ZONES) % 64);
+    } else if (ino >= INO_DIRS) {
+        node.dir = (int)(ino - INO_DIRS);
     } else if (ino >= INO_TYPES) {
         node.type = (int)((ino - INO_TYPES) / 4);
         node.attr = (unsigned)((ino - INO_TYPES) % 4);
+    } else if (ino == INO_ROOT) {
+        node.dir = 0;
     }
     return node;
 }
 
-static bool has_attr(const struct rig_zone *zone, unsigned attr)
-{
-    bool constraint = attr == ZONE_MAX_POWER || attr == ZONE_LIMIT || attr == ZONE_CONSTRAINT;
-    return attr < ZONE_ATTRS && !(constraint && zone->max_power_uw < 0);
-}
-
 static mode_t node_mode(const struct rig_node *node)
 {
-    if (node->ino == INO_ROOT || node->ino == INO_DEVICES) return S_IFDIR | 0755;
+    if (node->dir >= 0) return S_IFDIR | 0755;
     if (node->ino == INO_CONTROL) return S_IFREG | 0600;
-    if (node->attr == (node->zone ? (unsigned)ZONE_LINK : (unsigned)TYPE_LINK)) return S_IFLNK | 0777;
-    if (node->attr == 0) return S_IFDIR | 0755;
-    if (node->type >= 0) return S_IFREG | 0644;
-    if (node->attr == ZONE_ENERGY) return S_IFREG | node->zone->mode;
-    return S_IFREG | (node->attr == ZONE_ENABLED || node->attr == ZONE_LIMIT ? 0644 : 0444);
+    if (!node->file) return rig_powercap_mode(node);
+    return node->file->kind == RIG_LINK ? S_IFLNK | 0777 : S_IFREG | node->file->trouble.mode;
 }
 
 struct stat rig_tree_stat(const struct rig_node *node)
 {
     struct stat st = {.st_ino = node->ino, .st_mode = node_mode(node), .st_nlink = 1, .st_blksize = 4096};
     if (S_ISREG(st.st_mode)) st.st_size = 4096; /* as sysfs says of every file */
-    if (node->zone && node->attr == ZONE_ENERGY) {
-        st.st_uid = node->zone->uid;
-        st.st_gid = node->zone->gid;
+    const struct rig_trouble *trouble = rig_tree_trouble(node);
+    if (trouble) {
+        st.st_uid = trouble->uid;
+        st.st_gid = trouble->gid;
     }
     return st;
 }
 
-static uint64_t find_zone(struct rig *rig, int parent, int type, const char *name)
+bool rig_tree_gone(const struct rig *rig, const struct rig_node *node)
 {
-    for (int i = 0; i < rig->zone_count; i++) {
-        struct rig_zone *zone = &rig->zones[i];
-        if (zone->parent != parent || zone->control != type || strcmp(zone->dir, name)) continue;
-        return rig_zone_gone(rig, zone) ? 0 : zone_ino(rig, zone, ZONE_DIR);
-    }
-    return 0;
+    if (node->zone) return rig_zone_gone(rig, node->zone) || rig_dir_gone(rig, rig->zones_dir);
+    if (node->file) return rig_file_gone(rig, node->file);
+    return node->dir > 0 && rig_dir_gone(rig, node->dir);
 }
 
-static uint64_t find_in_root(struct rig *rig, const char *name)
+struct rig_trouble *rig_tree_trouble(const struct rig_node *node)
 {
-    if (!strcmp(name, ".control")) return INO_CONTROL;
-    if (!strcmp(name, ".devices")) return INO_DEVICES;
-    for (int k = 0; k < rig->control_count; k++)
-        if (!strcmp(rig->controls[k], name)) return type_ino(k, TYPE_LINK);
-    for (int i = 0; i < rig->zone_count; i++) {
-        if (strcmp(rig->zones[i].dir, name)) continue;
-        return rig_zone_gone(rig, &rig->zones[i]) ? 0 : zone_ino(rig, &rig->zones[i], ZONE_LINK);
-    }
-    return 0;
+    if (node->zone && node->attr == ZONE_ENERGY) return &node->zone->trouble;
+    return node->file ? &node->file->trouble : NULL;
 }
 
-/* The inode of a name in a directory, or 0. */
+static uint64_t dir_ino(int dir)
+{
+    return dir ? INO_DIRS + (uint64_t)dir : INO_ROOT;
+}
+
+/* The name that a path has in its directory. */
+static const char *leaf(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+struct search {
+    const char *name;
+    uint64_t ino;
+};
+
+static void compare(void *to, const char *name, uint64_t ino)
+{
+    struct search *search = to;
+    if (!search->ino && !strcmp(name, search->name)) search->ino = ino;
+}
+
+static void list_dir(struct rig *rig, int dir, rig_tree_add *add, void *to)
+{
+    for (int i = 1; i < rig->dir_count; i++)
+        if (rig->dirs[i].parent == dir && !rig->dirs[i].gone) add(to, leaf(rig->dirs[i].path), dir_ino(i));
+    for (int i = 0; i < rig->file_count; i++) {
+        const struct rig_file *file = &rig->files[i];
+        if (file->dir == dir && !file->trouble.gone && rig_file_first(rig, file))
+            add(to, leaf(file->path), INO_FILES + (uint64_t)i);
+    }
+}
+
 uint64_t rig_tree_find(struct rig *rig, uint64_t dir, const char *name)
 {
-    if (dir == INO_ROOT) return find_in_root(rig, name);
     struct rig_node node = rig_tree_node(rig, dir);
-    if (dir == INO_DEVICES) {
-        for (int k = 0; k < rig->control_count; k++)
-            if (!strcmp(rig->controls[k], name)) return type_ino(k, TYPE_DIR);
-        return find_zone(rig, -1, -1, name);
-    }
-    if (node.type >= 0) {
-        if (!strcmp(name, "enabled")) return type_ino(node.type, TYPE_ENABLED);
-        return find_zone(rig, -1, node.type, name);
-    }
-    if (!node.zone || rig_zone_gone(rig, node.zone)) return 0;
-    for (unsigned attr = ZONE_ENERGY; attr < ZONE_ATTRS; attr++)
-        if (has_attr(node.zone, attr) && !strcmp(attr_names[attr], name))
-            return zone_ino(rig, node.zone, attr);
-    return find_zone(rig, (int)(node.zone - rig->zones), -1, name);
-}
-
-static void zone_path(const struct rig *rig, const struct rig_zone *zone, char *path, size_t size)
-{
-    if (zone->parent >= 0)
-        zone_path(rig, &rig->zones[zone->parent], path, size);
-    else
-        snprintf(path, size, ".devices%s%s", zone->control >= 0 ? "/" : "",
-                 zone->control >= 0 ? rig->controls[zone->control] : "");
-    size_t len = strlen(path);
-    snprintf(path + len, size - len, "/%s", zone->dir);
-}
-
-void rig_tree_target(const struct rig *rig, const struct rig_node *node, char *path, size_t size)
-{
-    if (node->zone)
-        zone_path(rig, node->zone, path, size);
-    else
-        snprintf(path, size, ".devices/%s", rig->controls[node->type]);
-}
-
-static void list_zones(struct rig *rig, int parent, int type, rig_tree_add *add, void *to)
-{
-    for (int i = 0; i < rig->zone_count; i++) {
-        struct rig_zone *zone = &rig->zones[i];
-        if (zone->parent == parent && zone->control == type && !rig_zone_gone(rig, zone))
-            add(to, zone->dir, zone_ino(rig, zone, ZONE_DIR));
-    }
-}
-
-static void list_root(struct rig *rig, rig_tree_add *add, void *to)
-{
-    for (int k = 0; k < rig->control_count; k++) add(to, rig->controls[k], type_ino(k, TYPE_LINK));
-    for (int i = 0; i < rig->zone_count; i++)
-        if (!rig_zone_gone(rig, &rig->zones[i]))
-            add(to, rig->zones[i].dir, zone_ino(rig, &rig->zones[i], ZONE_LINK));
+    if (rig_tree_gone(rig, &node)) return 0;
+    if (dir == INO_ROOT && !strcmp(name, ".control")) return INO_CONTROL;
+    if (node.dir < 0) return rig_powercap_find(rig, &node, name);
+    struct search search = {name, 0};
+    list_dir(rig, node.dir, compare, &search);
+    if (!search.ino && node.dir == rig->zones_dir) return rig_powercap_find_link(rig, name);
+    return search.ino;
 }
 
 void rig_tree_list(struct rig *rig, const struct rig_node *node, rig_tree_add *add, void *to)
 {
-    if (node->ino == INO_ROOT) {
-        list_root(rig, add, to);
-    } else if (node->ino == INO_DEVICES) {
-        for (int k = 0; k < rig->control_count; k++) add(to, rig->controls[k], type_ino(k, TYPE_DIR));
-        list_zones(rig, -1, -1, add, to);
-    } else if (node->type >= 0) {
-        add(to, "enabled", type_ino(node->type, TYPE_ENABLED));
-        list_zones(rig, -1, node->type, add, to);
-    } else if (node->zone && !rig_zone_gone(rig, node->zone)) {
-        for (unsigned attr = ZONE_ENERGY; attr < ZONE_ATTRS; attr++)
-            if (has_attr(node->zone, attr)) add(to, attr_names[attr], zone_ino(rig, node->zone, attr));
-        list_zones(rig, (int)(node->zone - rig->zones), -1, add, to);
+    if (rig_tree_gone(rig, node)) return;
+    if (node->dir < 0) {
+        rig_powercap_list(rig, node, add, to);
+        return;
     }
+    if (node->dir == rig->zones_dir) rig_powercap_list_links(rig, add, to);
+    list_dir(rig, node->dir, add, to);
 }
 
-int rig_tree_text(const struct rig_zone *zone, unsigned attr, char text[RIG_TEXT])
+void rig_tree_target(const struct rig *rig, const struct rig_node *node, char *path, size_t size)
 {
-    switch (attr) {
-    case ZONE_RANGE:
-        return snprintf(text, RIG_TEXT, "%" PRIu64 "\n", zone->range_uj);
-    case ZONE_NAME:
-        return snprintf(text, RIG_TEXT, "%.60s\n", zone->name);
-    case ZONE_ENABLED:
-        return snprintf(text, RIG_TEXT, "%d\n", zone->enabled);
-    case ZONE_MAX_POWER:
-    case ZONE_LIMIT:
-        return snprintf(text, RIG_TEXT, "%" PRId64 "\n", zone->max_power_uw);
-    case ZONE_CONSTRAINT:
-        return snprintf(text, RIG_TEXT, "long_term\n");
-    default:
-        return 0; /* uevent is empty */
-    }
+    if (node->file)
+        snprintf(path, size, "%s", node->file->text);
+    else
+        rig_powercap_target(rig, node, path, size);
 }

@@ -4,6 +4,7 @@
 #include "me_cmocka.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -11,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 30000 };
@@ -709,8 +713,91 @@ static void test_much_output(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Runs the script to its end and asks what it used. */
+static struct me_child_usage use_sh(const struct place *place, const char *script)
+{
+    struct me_child_usage usage = {.cpu_s = -1};
+    struct me_child *child = start_sh(place, script);
+    assert_int_equal(me_child_usage(child, &usage), -1); /* not yet */
+    assert_true(usage.cpu_s == -1);
+    assert_int_equal(listen_to(child).exit_status, 0);
+    assert_int_equal(me_child_usage(child, &usage), 0);
+    me_child_release(child);
+    return usage;
+}
+
+/* Burns CPU time of its own until it has used the given centiseconds: the kernel's account, not the clock. */
+static int burn(const char *centiseconds)
+{
+    clock_t end = (clock_t)atoi(centiseconds) * CLOCKS_PER_SEC / 100;
+    while (clock() < end) continue;
+    return 0;
+}
+
+/* Touches so many MiB. */
+static int fill(const char *mib)
+{
+    size_t size = (size_t)atoi(mib) << 20;
+    volatile char *memory = malloc(size);
+    if (!memory) return 1;
+    for (size_t i = 0; i < size; i += 512) memory[i] = 1;
+    free((void *)memory);
+    return 0;
+}
+
+static void test_usage_cpu(void **state)
+{
+    const struct place *place = *state;
+    char self[256], script[1024];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    snprintf(script, sizeof script, "'%s' burn 30", self);
+    struct me_child_usage usage = use_sh(place, script);
+    assert_true(usage.cpu_s >= 0.29 && usage.cpu_s < 1);
+    assert_true(usage.page_faults > 0);
+    /* two at once, of which the second is left to us and ends first; a third outlives it: not in it */
+    snprintf(script, sizeof script, "( '%s' burn 20 & ) ; '%s' burn 40; sleep 0.3; ( sleep 30 & )", self,
+             self);
+    usage = use_sh(place, script);
+    assert_true(usage.cpu_s >= 0.58 && usage.cpu_s < 1.5);
+    usage = use_sh(place, "sleep 0.2"); /* a fresh account */
+    assert_true(usage.cpu_s < 0.15);
+    assert_true(usage.context_switches >= 1);
+}
+
+static void test_usage_memory(void **state)
+{
+    const struct place *place = *state;
+    char self[256], script[1024];
+    struct rusage own;
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(len > 0);
+    self[len] = '\0';
+    snprintf(script, sizeof script, "'%s' fill 1; '%s' fill 300; '%s' fill 2", self, self, self);
+    struct me_child_usage usage = use_sh(place, script);
+    assert_true(usage.max_rss_bytes >= UINT64_C(300) << 20 && usage.max_rss_bytes < UINT64_C(600) << 20);
+    usage = use_sh(place, "exit 0"); /* what the kernel says then is ours, or more than ours */
+    getrusage(RUSAGE_SELF, &own);
+    assert_true(!usage.max_rss_bytes || usage.max_rss_bytes > (uint64_t)own.ru_maxrss * 1024);
+}
+
+static void test_usage_io(void **state)
+{
+    const struct place *place = *state;
+    struct statfs fs;
+    char script[256];
+    snprintf(script, sizeof script, "dd if=/dev/zero of='%s/data' bs=64k count=128 2>&1", place->dir);
+    struct me_child_usage usage = use_sh(place, script);
+    assert_int_equal(statfs(place->dir, &fs), 0);
+    if (fs.f_type == TMPFS_MAGIC || fs.f_type == OVERLAYFS_SUPER_MAGIC) return; /* no disk behind it */
+    assert_true(usage.written_bytes >= 8 << 20 && usage.written_bytes < 16 << 20);
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && !strcmp(argv[1], "burn")) return burn(argv[2]);
+    if (argc == 3 && !strcmp(argv[1], "fill")) return fill(argv[2]);
     if (argc == 2 && !strcmp(argv[1], "tell")) return tell();
     if (argc == 2 && !strcmp(argv[1], "count-terms")) return count_terms();
     const struct CMUnitTest tests[] = {
@@ -743,6 +830,9 @@ int main(int argc, char **argv)
         TEST(test_environment),
         TEST(test_output),
         TEST(test_much_output),
+        TEST(test_usage_cpu),
+        TEST(test_usage_memory),
+        TEST(test_usage_io),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -327,7 +327,7 @@ static void experiment_defaults(void **state)
         assert_non_null(strstr(o->help, "(default"));
         assert_non_null(o->argument);
     }
-    assert_int_equal(n, 8);
+    assert_int_equal(n, 10);
 }
 
 int main(void)

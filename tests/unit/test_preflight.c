@@ -213,8 +213,8 @@ static void packages(void **state)
 {
     (void)state;
     char text[64];
-    me_preflight_packages("libmpi.so.40 libopen-rte.so.40 libhwloc.so.15", text, sizeof text);
-    assert_string_equal(text, "libopenmpi3 libhwloc15");
+    me_preflight_packages("libmpi.so.40 libopen-rte.so.40 libhwloc.so.15 libpfm.so.4", text, sizeof text);
+    assert_string_equal(text, "libopenmpi3 libhwloc15 libpfm4");
     me_preflight_packages("libx.so", text, sizeof text);
     assert_string_equal(text, "");
 }

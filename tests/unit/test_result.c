@@ -326,9 +326,9 @@ static void test_false_platform_gives_way(void **state)
         assert_int_equal(rig.result.channels[2].counted, cases[i].counted);
         assert_int_equal(rig.result.channels[0].counted, !cases[i].counted);
         assert_near(rig.result.repeats[2].energy_j, cases[i].energy_j);
-        assert_string_equal(
-            rig.result.machines[0].reason,
-            cases[i].counted ? "" : "psys shows less than the packages it covers and is not counted");
+        assert_string_equal(rig.result.machines[0].reason,
+                            cases[i].counted ? ""
+                                             : "psys shows less than the parts it covers and is not counted");
         tear_down(&rig);
     }
 }
@@ -658,6 +658,148 @@ static void test_append_to_a_lost_machine(void **state)
     tear_down(&b);
 }
 
+/* Makes a channel of the rig what the test needs, with a constant power from 0. */
+static void make_channel(struct rig *rig, size_t c, const struct me_channel *channel, double power_w)
+{
+    rig->record.channels[c] = *channel;
+    for (uint64_t s = 0; s < rig->record.series.count; s++) {
+        struct me_reading *reading = &rig->record.series.readings[s * CHANNELS + c];
+        *reading = (struct me_reading){.state = ME_READING_OK};
+        if (channel->kind == ME_KIND_COUNTER)
+            reading->count = (uint64_t)((double)s * 1e5 * power_w);
+        else
+            reading->level = power_w;
+    }
+}
+
+/* Two sources for one thing are compared; a difference of more than 5 % is told, and of perf and
+ * powercap the latter is believed. */
+static void test_twins_are_compared(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *twin;
+        double power_w, twin_w;
+        const char *reason;
+        int twin_counts;
+        double energy_j;
+    } cases[] = {
+        {"perf", "powercap", 50, 52, "", 0, 75},
+        {"perf", "powercap", 50, 60,
+         "package-0 of perf and powercap/package-0 of powercap differ by 17 %: 75 J and 90 J", 1, 90},
+        {"msr", "external", 50, 60,
+         "package-0 of msr and powercap/package-0 of external differ by 17 %: 75 J and 90 J", 0, 75},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        struct me_channel first = {.name = "package-0", .scope = ME_SCOPE_PACKAGE},
+                          second = {.name = "powercap/package-0", .scope = ME_SCOPE_PACKAGE};
+        snprintf(first.source, sizeof first.source, "%s", cases[i].source);
+        snprintf(second.source, sizeof second.source, "%s", cases[i].twin);
+        make_channel(&rig, 0, &first, cases[i].power_w);
+        make_channel(&rig, 1, &second, cases[i].twin_w);
+        me_channels_count(rig.record.channels, CHANNELS);
+        assert_true(rig.record.channels[0].counted && !rig.record.channels[1].counted);
+        add(&rig);
+        assert_string_equal(rig.result.machines[0].reason, cases[i].reason);
+        assert_int_equal(rig.result.channels[1].counted, cases[i].twin_counts);
+        assert_int_equal(rig.result.channels[0].counted, !cases[i].twin_counts);
+        assert_near(rig.result.repeats[2].energy_j, cases[i].energy_j);
+        tear_down(&rig);
+    }
+}
+
+/* A node's meter that never answered makes room for the packages; one of two power supplies takes the
+ * other with it. */
+static void test_silent_meter_gives_way(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel psu = {.name = "psu-1",
+                             .source = "hwmon",
+                             .scope = ME_SCOPE_NODE,
+                             .kind = ME_KIND_GAUGE,
+                             .cls = ME_CLASS_INTEGRATED,
+                             .interval_s = 0.1};
+    make_channel(&rig, 1, &psu, 100);
+    snprintf(psu.name, sizeof psu.name, "psu-2");
+    make_channel(&rig, 2, &psu, 100);
+    for (size_t s = 0; s < rig.record.series.count; s++)
+        rig.record.series.readings[s * CHANNELS + 2] =
+            (struct me_reading){.state = ME_READING_FAILED, .error = EIO};
+    me_channels_count(rig.record.channels, CHANNELS);
+    assert_true(rig.record.channels[1].counted && rig.record.channels[2].counted);
+    add(&rig);
+    assert_int_equal(rig.result.channels[0].counted, 1);
+    assert_string_equal(rig.result.channels[1].why_not, "psu-2 gave no reading");
+    assert_string_equal(rig.result.machines[0].reason, "psu-2 gave no reading and is not counted");
+    assert_near(rig.result.repeats[2].energy_j, 75);
+    tear_down(&rig);
+}
+
+/* A graphics card that psys does not see. */
+static void test_platform_without_its_gpu(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel psys = {
+        .name = "psys", .source = "powercap", .scope = ME_SCOPE_PLATFORM, .package = -1};
+    struct me_channel gpu = {.name = "gpu-0", .source = "nvml", .scope = ME_SCOPE_GPU, .interval_s = 0.1};
+    make_channel(&rig, 1, &psys, 60);
+    make_channel(&rig, 2, &gpu, 200);
+    me_channels_count(rig.record.channels, CHANNELS);
+    assert_true(rig.record.channels[1].counted);
+    add(&rig);
+    assert_string_equal(rig.result.machines[0].reason,
+                        "psys shows less than the parts it covers and is not counted");
+    assert_near(rig.result.repeats[2].energy_j, 75 + 300);
+    tear_down(&rig);
+}
+
+/* What the machine did has a table of its own and is in no total. */
+static void test_activities(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel busy = {.name = "cpu-busy", .source = "system", .unit = "ns", .activity = true};
+    make_channel(&rig, 1, &busy, 1000);
+    rig.record.spans[2].usage = (struct me_usage){.known = true, .cpu_s = 1.25, .page_faults = 7};
+    me_channels_count(rig.record.channels, CHANNELS);
+    add(&rig);
+    assert_int_equal(rig.result.energy_count, 3 * (CHANNELS - 1));
+    assert_int_equal(rig.result.activity_count, 3);
+    const struct me_row_activity *row = &rig.result.activities[2];
+    assert_string_equal(row->channel, "cpu-busy");
+    assert_string_equal(row->phase, "run");
+    assert_string_equal(row->unit, "ns");
+    assert_near(row->value, 15 * 1e5 * 1000);
+    assert_string_equal(rig.result.channels[1].scope, "");
+    assert_near(rig.result.repeats[2].cpu_s, 1.25);
+    assert_near(rig.result.repeats[2].page_faults, 7);
+    assert_true(isnan(rig.result.repeats[2].max_rss_bytes) && isnan(rig.result.repeats[0].cpu_s));
+    tear_down(&rig);
+}
+
+/* A phase that is shorter than a channel's interval rests on no reading of its own. */
+static void test_shorter_than_the_interval(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.channels[0].interval_s = 1.2; /* idle 1 s, warm-up 0.5 s, run 1.5 s */
+    add_region(&rig.record, "train", 1, 16, 20);
+    add(&rig);
+    assert_true(isnan(rig.result.repeats[0].energy_j) && isnan(rig.result.repeats[1].energy_j));
+    assert_string_equal(rig.result.repeats[0].note, "package-0: shorter than the meter's own period");
+    assert_near(rig.result.repeats[2].energy_j, 75 + 15);
+    assert_true(isnan(rig.result.regions[0].energy_j));
+    tear_down(&rig);
+}
+
 static void test_empty(void **state)
 {
     (void)state;
@@ -694,6 +836,11 @@ int main(void)
         cmocka_unit_test(test_append),
         cmocka_unit_test(test_append_refuses),
         cmocka_unit_test(test_append_to_a_lost_machine),
+        cmocka_unit_test(test_twins_are_compared),
+        cmocka_unit_test(test_silent_meter_gives_way),
+        cmocka_unit_test(test_platform_without_its_gpu),
+        cmocka_unit_test(test_activities),
+        cmocka_unit_test(test_shorter_than_the_interval),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,6 +285,168 @@ static void test_gauges(void **state)
     }
 }
 
+/* Channels with an interval: the span is from 1 s to 3 s, whose samples are not theirs. */
+static const struct {
+    const char *what;
+    enum me_kind kind;
+    double interval_s;
+    struct {
+        enum state state;
+        int64_t time;
+        double value;
+    } samples[MOST];
+    enum me_fault fault;
+    uint64_t uj;
+} paced[] = {
+    {"a counter of 10 uJ/s read around the span",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, 0, 0}, {GOOD, 2 * S, 20}, {GOOD, 4 * S, 40}},
+     ME_FAULT_NONE,
+     20},
+    {"of the steps that an edge cuts, the share inside counts",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, S / 2, 0}, {GOOD, 3 * S / 2, 1000}, {GOOD, 5 * S / 2, 1100}, {GOOD, 7 * S / 2, 1300}},
+     ME_FAULT_NONE,
+     500 + 100 + 100},
+    {"one step over the whole span and more",
+     ME_KIND_COUNTER,
+     2,
+     {{GOOD, 0, 0}, {GOOD, 4 * S, 4000}},
+     ME_FAULT_NONE,
+     2000},
+    {"read exactly at the edges", ME_KIND_COUNTER, 1, {{GOOD, S, 5}, {GOOD, 3 * S, 25}}, ME_FAULT_NONE, 20},
+    {"no reading before the begin",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, 2 * S, 0}, {GOOD, 4 * S, 9}},
+     ME_FAULT_EDGE,
+     0},
+    {"no reading after the end", ME_KIND_COUNTER, 1, {{GOOD, 0, 0}, {GOOD, 2 * S, 9}}, ME_FAULT_EDGE, 0},
+    {"none at all", ME_KIND_COUNTER, 1, {{NO_READ, 2 * S, 0}}, ME_FAULT_ABSENT, 0},
+    {"a failure in the middle is no gap",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, 0, 0}, {EIO_READ, 2 * S, 0}, {GOOD, 4 * S, 40}},
+     ME_FAULT_NONE,
+     20},
+    {"readings too far apart", ME_KIND_COUNTER, 0.1, {{GOOD, 0, 0}, {GOOD, 4 * S, 40}}, ME_FAULT_GAP, 0},
+    {"standing still for 2 s is no stall of a 1 s counter",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, 0, 0}, {GOOD, S / 2, 0}, {GOOD, 5 * S / 2, 100}, {GOOD, 7 * S / 2, 100}},
+     ME_FAULT_NONE,
+     75},
+    {"but of a 0.1 s counter",
+     ME_KIND_COUNTER,
+     0.1,
+     {{GOOD, S / 2, 0}, {GOOD, 3 * S / 2, 0}, {GOOD, 5 * S / 2, 0}, {GOOD, 7 * S / 2, 90}},
+     ME_FAULT_STALLED,
+     0},
+    {"a gauge is a line between its readings: 100 W falling to 0 in 4 s",
+     ME_KIND_GAUGE,
+     1,
+     {{GOOD, 0, 100}, {GOOD, 4 * S, 0}},
+     ME_FAULT_NONE,
+     100000000},
+    {"a gauge whose edges are cut on both sides",
+     ME_KIND_GAUGE,
+     1,
+     {{GOOD, 0, 0}, {GOOD, 2 * S, 100}, {GOOD, 4 * S, 0}},
+     ME_FAULT_NONE,
+     150000000},
+    {"a battery that charged for too long",
+     ME_KIND_GAUGE,
+     0.1,
+     {{GOOD, S, 9}, {NO_READ, 3 * S / 2, 0}, {GOOD, 7 * S / 2, 9}},
+     ME_FAULT_GAP,
+     0},
+};
+
+static void test_paced(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof paced / sizeof *paced; i++) {
+        struct me_channel channel = {.kind = paced[i].kind, .interval_s = paced[i].interval_s};
+        struct me_series series;
+        struct me_energy energy = {.uj = 4711};
+        struct me_reading none = {0};
+        size_t first = 0, last = 0;
+        me_series_init(&series, 1);
+        assert_int_equal(me_series_append(&series, S, &none, NULL), 0); /* the edges' own samples */
+        assert_int_equal(me_series_append(&series, 3 * S, &none, NULL), 0);
+        for (size_t s = 0; s < MOST && paced[i].samples[s].state != END; s++) {
+            struct me_reading reading = make_reading(paced[i].samples[s].state);
+            if (paced[i].kind == ME_KIND_COUNTER)
+                reading.count = (uint64_t)paced[i].samples[s].value;
+            else
+                reading.level = paced[i].samples[s].value;
+            assert_int_equal(me_series_insert(&series, 0, paced[i].samples[s].time, &reading, NULL), 0);
+        }
+        while (series.time_ns[first] != S) first++;
+        for (last = series.count - 1; series.time_ns[last] != 3 * S;) last--;
+        enum me_fault fault = me_series_energy(&series, &channel, 0, first, last, &energy);
+        uint64_t expected = paced[i].fault ? 4711 : paced[i].uj;
+        if (fault != paced[i].fault || energy.uj != expected)
+            fail_msg("%s: \"%s\", %llu uJ", paced[i].what, me_fault_text(fault),
+                     (unsigned long long)energy.uj);
+        me_series_release(&series);
+    }
+}
+
+/* What an activity did in a span; a counter of it may stand still, and has no energy. */
+static void test_activity(void **state)
+{
+    (void)state;
+    struct me_channel counter = {.activity = true}, gauge = {.activity = true, .kind = ME_KIND_GAUGE};
+    struct me_series series;
+    struct me_activity activity;
+    struct me_energy energy;
+    static const double levels[] = {20, 80, 40};
+    me_series_init(&series, 2);
+    for (int i = 0; i < 3; i++) {
+        struct me_reading row[2] = {{.state = ME_READING_OK, .count = 7}, {.state = ME_READING_OK}};
+        row[1].level = levels[i];
+        assert_int_equal(me_series_append(&series, i * 2 * S, row, NULL), 0);
+    }
+    assert_int_equal(me_series_activity(&series, &counter, 0, 0, 2, &activity), ME_FAULT_NONE);
+    assert_true(activity.value == 0 && isnan(activity.low) && isnan(activity.high));
+    assert_int_equal(me_series_activity(&series, &gauge, 1, 0, 2, &activity), ME_FAULT_NONE);
+    assert_true(fabs(activity.value - 55) < 1e-9 && activity.low == 20 && activity.high == 80);
+    assert_int_equal(me_series_activity(&series, &gauge, 1, 1, 1, &activity), ME_FAULT_SHORT);
+    assert_int_equal(me_series_energy(&series, &counter, 0, 0, 2, &energy), ME_FAULT_ABSENT);
+    me_series_release(&series);
+}
+
+static void test_insert(void **state)
+{
+    (void)state;
+    static const int64_t expected[] = {1, 3, 5, 5, 7, 9, 11};
+    struct me_series series;
+    struct me_reading row = {.state = ME_READING_OK};
+    me_series_init(&series, 1);
+    for (int64_t time = 1; time <= 9; time += 4) { /* 1 5 9 */
+        row.count = (uint64_t)time;
+        assert_int_equal(me_series_append(&series, time, &row, NULL), 0);
+    }
+    static const struct {
+        size_t floor;
+        int64_t time;
+    } late[] = {{0, 3}, {3, 2}, {0, 7}, {0, 11}}; /* that of 2 must not pass sample 2, which is at 5 */
+    for (size_t i = 0; i < 4; i++) {
+        row.count = (uint64_t)(100 * late[i].time);
+        assert_int_equal(me_series_insert(&series, late[i].floor, late[i].time, &row, NULL), 0);
+    }
+    assert_int_equal(series.count, 7);
+    for (size_t i = 0; i < 7; i++) assert_int_equal(series.time_ns[i], expected[i]);
+    assert_int_equal(series.readings[1].count, 300);
+    assert_int_equal(series.readings[2].count, 5);
+    assert_int_equal(series.readings[3].count, 200);
+    assert_int_equal(series.readings[5].count, 9);
+    me_series_release(&series);
+}
+
 /* The parts of a span add up to the whole, to the microjoule, wherever it is cut. */
 static void test_parts_add_up(void **state)
 {
@@ -348,7 +510,7 @@ static void test_every_fault_has_a_text(void **state)
 {
     (void)state;
     assert_string_equal(me_fault_text(ME_FAULT_NONE), "");
-    for (int fault = ME_FAULT_ABSENT; fault <= ME_FAULT_SHORT; fault++) {
+    for (int fault = ME_FAULT_ABSENT; fault <= ME_FAULT_GAP; fault++) {
         assert_true(strlen(me_fault_text((enum me_fault)fault)) > 5);
         assert_true(strlen(me_fault_text((enum me_fault)fault)) < 64); /* the column's width */
     }
@@ -357,9 +519,15 @@ static void test_every_fault_has_a_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counters),     cmocka_unit_test(test_gauges),
-        cmocka_unit_test(test_parts_add_up), cmocka_unit_test(test_append),
-        cmocka_unit_test(test_no_channels),  cmocka_unit_test(test_every_fault_has_a_text),
+        cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_gauges),
+        cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_activity),
+        cmocka_unit_test(test_insert),
+        cmocka_unit_test(test_parts_add_up),
+        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_no_channels),
+        cmocka_unit_test(test_every_fault_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

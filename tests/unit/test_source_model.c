@@ -13,6 +13,7 @@
 #include "me/units.h"
 #include "tree.h"
 #include <errno.h>
+#include <math.h>
 
 static void test_plain_names(void **state)
 {
@@ -65,38 +66,106 @@ static void test_plain_names(void **state)
     }
 }
 
-static void test_max_power(void **state)
+static void test_curve_of_machine(void **state)
 {
     (void)state;
     static const struct {
         struct me_cpu cpu;
-        double max_w;
-        const char *basis;
+        double least_w, most_w; /* of the package at full load */
+        const char *basis;      /* begins with */
     } cases[] = {
         {{"AMD EPYC 7763 64-Core Processor", 1, 2, 2, true},
-         280.0 * 2 / 128,
-         "TDP 280 W of AMD EPYC 7763 x 2/128 threads"},
-        {{"AMD EPYC 7763 64-Core Processor", 2, 128, 256, false},
-         560,
-         "TDP 280 W of AMD EPYC 7763 x 2 sockets"},
+         2,
+         280.0 * 2 / 128 * 1.1,
+         "2/128 threads of AMD EPYC 7763; "},
+        {{"AMD EPYC 7763 64-Core Processor", 1, 192, 192, true},
+         200,
+         280 * 1.5 * 1.1,
+         "192/256 threads of AMD EPYC 7763; "},
+        {{"AMD EPYC 7763 64-Core Processor", 2, 128, 256, false}, 300, 616, "AMD EPYC 7763 x 2 sockets; "},
         {{"Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz", 1, 4, 8, false},
-         15,
-         "TDP 15 W of Intel Core i7-8650U x 1 socket"},
+         9,
+         16.5,
+         "Intel Core i7-8650U x 1 socket; "},
         {{"Intel(R) Celeron(R) CPU J4125 @ 2.00GHz", 1, 2, 2, true},
-         2.5,
-         "TDP 10 W of Intel Celeron J4125 x 2/8 threads, taken as 2 a core"},
-        {{"AMD EPYC", 1, 4, 4, true}, 16, "4 W x 4 threads: no TDP known for \"AMD EPYC\""},
-        {{"", 0, 0, 0, false}, 4, "4 W x 1 threads: no TDP known for \"\""},
-        {{"Intel(R) Core(TM) i5 CPU M 560", 1, 8, 16, true},
-         35,
-         "4 W x 16 threads: how many Intel Core i5-560M has is not known"},
+         1,
+         2.75,
+         "2/8 threads, taken as 2 a core, of Intel Celeron J4125; "},
+        {{"AMD EPYC", 1, 4, 4, true}, 4, 20, "4/64 threads of an unknown processor \"AMD EPYC\"; "},
+        {{"AMD EPYC", 1, 96, 96, true}, 100, 600, "96/96 threads of an unknown processor \"AMD EPYC\"; "},
+        {{"Elbrus-8C", 1, 8, 8, false}, 20, 120, "unknown processor \"Elbrus-8C\", 8 threads; "},
+        {{"", 0, 0, 0, false}, 3, 100, "unknown processor \"\", 1 threads; "},
+        {{"Intel(R) Core(TM) i5 CPU M 560", 1, 8, 16, true}, 5, 40, "16/64 threads of an unknown processor"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char basis[128];
-        double max_w = me_model_max_w(&cases[i].cpu, basis, sizeof basis);
-        assert_true(max_w == cases[i].max_w);
-        assert_string_equal(basis, cases[i].basis);
+        struct me_curve curve;
+        me_model_curve(&cases[i].cpu, 64, &curve);
+        double full_w = me_curve_package_w(&curve, 1), idle_w = me_curve_package_w(&curve, 0);
+        if (full_w < cases[i].least_w || full_w > cases[i].most_w || idle_w <= 0 || idle_w >= full_w)
+            fail_msg("%s: %.2f W idle, %.2f W at full load", cases[i].basis, idle_w, full_w);
+        if (strncmp(curve.basis, cases[i].basis, strlen(cases[i].basis))) fail_msg("%s", curve.basis);
+        assert_non_null(strstr(curve.basis, "; memory not in it"));
     }
+}
+
+/* 10 W at rest, 40 W at half, 50 W at full load of two threads. */
+static void bend(struct me_curve *curve)
+{
+    memset(curve, 0, sizeof *curve);
+    for (int i = 0; i < ME_CURVE_POINTS; i++) curve->package_w[i] = i <= 5 ? 10 + 6 * i : 40 + 2 * (i - 5);
+}
+
+static void test_windows(void **state)
+{
+    (void)state;
+    static const struct {
+        double at, busy, energy; /* in windows, window seconds of both threads, and W x windows */
+    } readings[] = {
+        {0, 100, 0},         {0.5, 100, 5},    /* at rest */
+        {0.5, 100, 5},                         /* the same moment */
+        {1.0, 101, 40},                        /* half load on the whole: the window ends */
+        {1.25, 101.5, 52.5},                   /* full load */
+        {2.0, 103, 90},                        /* full load since the last: the window ends */
+        {2.5, 103, 95},      {12.0, 123, 590}, /* at more than full load: counts as full */
+        {12.5, 110, 595},                      /* proc/stat ran backwards: at rest */
+        {12.25, 110, 595},                     /* time does not, but if it did */
+        {13.0, 124, 630},                      /* 1 busy second more than ever: load one half */
+    };
+    struct me_curve curve;
+    const double unit = ME_MODEL_WINDOW_S;
+    struct me_model_clock clock = {.begin_busy_s = 100 * unit};
+    bend(&curve);
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        uint64_t uj = me_model_advance(&clock, &curve, (int64_t)(readings[i].at * unit * 1e9 + 0.5),
+                                       readings[i].busy * unit, 2);
+        if (fabs((double)uj - readings[i].energy * unit * 1e6) > 2)
+            fail_msg("%zu: %.6f J, not %g", i, (double)uj * 1e-6, readings[i].energy * unit);
+    }
+}
+
+/* However often it is read, and whatever the load does, it never falls, and ends within a curve's bend. */
+static void test_any_reading_rate(void **state)
+{
+    (void)state;
+    static const double periods_s[] = {0.001, 0.01, 0.37, 1, 1.7};
+    double ends_j[sizeof periods_s / sizeof *periods_s];
+    struct me_curve curve;
+    bend(&curve);
+    for (size_t p = 0; p < sizeof periods_s / sizeof *periods_s; p++) {
+        struct me_model_clock clock = {0};
+        uint64_t before = 0;
+        for (double at_s = 0; at_s <= 34; at_s += periods_s[p]) {
+            double half = fmod(at_s, 6) < 3 ? fmod(at_s, 6) : 3; /* 3 s at full load, 3 s at rest */
+            double busy_s = 2 * (floor(at_s / 6) * 3 + half);
+            uint64_t uj = me_model_advance(&clock, &curve, (int64_t)(at_s * 1e9), busy_s, 2);
+            assert_true(uj >= before);
+            before = uj;
+        }
+        ends_j[p] = (double)before * 1e-6;
+    }
+    for (size_t p = 0; p < sizeof periods_s / sizeof *periods_s; p++) /* true: 18 s x 50 W + 16 s x 10 W */
+        if (fabs(ends_j[p] - 1060) > 0.15 * 1060) fail_msg("every %g s: %g J", periods_s[p], ends_j[p]);
+    assert_true(fabs(ends_j[0] - 1060) < 0.01 * 1060 && fabs(ends_j[1] - 1060) < 0.02 * 1060);
 }
 
 static void test_busy_ticks(void **state)
@@ -131,7 +200,7 @@ static void put_vm(const char *root)
     tree_put(root, "proc/stat", "cpu  1000 0 0 5000 0 0 0 0 0 0\ncpu0 1\ncpu1 2\n");
 }
 
-/* 4.375 W at full load of 2 threads, 15 % of it idle: a second of one thread is 1.859375 J more. */
+/* Energy between two readings lies between rest and full load of the time between them. */
 static void test_model_energy(void **state)
 {
     (void)state;
@@ -141,37 +210,59 @@ static void test_model_energy(void **state)
     tree_make(root, sizeof root);
     put_vm(root);
     int64_t opened_ns = me_clock_mono_ns();
-    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root}, NULL), 0);
+    struct me_meter_options options = {.root = root, .only = "powercap,model"};
+    assert_int_equal(me_meter_open(&meter, &options, NULL), 0);
     assert_int_equal(meter.source_count, 2);
     assert_false(meter.sources[0].found);
     assert_true(meter.sources[1].found);
-    assert_non_null(strstr(meter.sources[1].reason, "TDP 280 W of AMD EPYC 7763 x 2/128 threads"));
+    assert_non_null(strstr(meter.sources[1].reason, "2/128 threads of AMD EPYC 7763"));
     assert_int_equal(meter.channel_count, 1);
     const struct me_channel *channel = &meter.channels[0];
     assert_true(channel->counted);
     assert_int_equal(channel->cls, ME_CLASS_MODELLED);
     assert_int_equal(channel->provenance, ME_PROVENANCE_REPLAY);
-    assert_string_equal(
-        channel->basis,
-        "TDP 280 W of AMD EPYC 7763 x 2/128 threads; powercap: no zones in sys/class/powercap: "
-        "a virtual machine is not shown the processor's counters");
+    assert_int_equal(strncmp(channel->basis, "2/128 threads of AMD EPYC 7763; ", 32), 0);
+    assert_non_null(strstr(channel->basis, "; memory not in it"));
     me_meter_read(&meter, &before);
-    tree_put(root, "proc/stat", "cpu  1060 10 20 5000 0 4 6 0 0 0\n"); /* 100 ticks = 1 s of a thread */
+    int64_t begin_ns = me_clock_mono_ns();
+    while (me_clock_mono_ns() - begin_ns < 20000000) continue;
+    tree_put(root, "proc/stat", "cpu  1060 10 20 5000 0 4 6 0 0 0\n"); /* 100 ticks in 20 ms: full load */
     me_meter_read(&meter, &after);
     assert_int_equal(before.state, ME_READING_OK);
     assert_int_equal(after.state, ME_READING_OK);
-    double idle_w = 4.375 * 0.15, ticks = (double)sysconf(_SC_CLK_TCK);
-    double busy_j = (4.375 - idle_w) / 2 * 100 / ticks,
+    double most_j = channel->max_power_w * me_ns_to_s(me_clock_mono_ns() - opened_ns) + 2e-6,
+           least_j = channel->max_power_w * 0.02 - 2e-6,
            energy_j = (double)(after.count - before.count) * 1e-6;
-    double most_idle_j = idle_w * me_ns_to_s(me_clock_mono_ns() - opened_ns) + 2e-6;
-    assert_true(energy_j >= busy_j - 2e-6);
-    assert_true(energy_j <= busy_j + most_idle_j);
+    assert_true(channel->max_power_w > 2 && channel->max_power_w < 5);
+    assert_true(energy_j >= least_j && energy_j <= most_j);
     tree_put(root, "proc/stat", "cpu  1000 0 0 5000 0 0 0 0 0 0\n"); /* it never runs backwards */
     me_meter_read(&meter, &before);
     assert_true(before.state == ME_READING_OK && before.count >= after.count);
     tree_put(root, "proc/stat", "");
     me_meter_read(&meter, &after);
     assert_int_equal(after.state, ME_READING_FAILED);
+    me_meter_close(&meter);
+    tree_remove(root);
+}
+
+/* Where the program chose it, it says why there was no counter. */
+static void test_says_why(void **state)
+{
+    (void)state;
+    char root[128];
+    struct me_meter meter;
+    tree_make(root, sizeof root);
+    put_vm(root);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root}, NULL), 0);
+    size_t found = 0;
+    for (size_t i = 0; i < meter.channel_count; i++) {
+        if (strcmp(meter.channels[i].name, "model")) continue;
+        assert_true(meter.channels[i].counted);
+        assert_non_null(
+            strstr(meter.channels[i].basis, "; memory not in it; powercap: no zones in sys/class/powercap"));
+        found++;
+    }
+    assert_int_equal(found, 1);
     me_meter_close(&meter);
     tree_remove(root);
 }
@@ -192,8 +283,8 @@ static void test_choice(void **state)
         {"model", true, "model ", NULL},
         {"model,powercap", true, "package-0 ", NULL}, /* measured before modelled */
         {" powercap , model ", false, "model ", NULL},
-        {"perf", true, NULL, "there is no source perf (there are: powercap, model)"},
-        {"powercap,perf", true, NULL, "there is no source perf"},
+        {"pref", true, NULL, "there is no source pref (there are: "},
+        {"powercap,pref", true, NULL, "there is no source pref"},
         {"power", true, NULL, "there is no source power "},
         {"powercaps", true, NULL, "there is no source powercaps"},
     };
@@ -321,10 +412,12 @@ static void test_live(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_names), cmocka_unit_test(test_max_power),
+        cmocka_unit_test(test_plain_names), cmocka_unit_test(test_curve_of_machine),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_any_reading_rate),
         cmocka_unit_test(test_busy_ticks),  cmocka_unit_test(test_model_energy),
-        cmocka_unit_test(test_choice),      cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_topology),    cmocka_unit_test(test_live),
+        cmocka_unit_test(test_says_why),    cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_facts),       cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

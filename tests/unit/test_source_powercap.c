@@ -159,7 +159,8 @@ static void test_zones(void **state)
         tree_make(root, sizeof root);
         for (const struct zone *z = cases[i].zones; z < cases[i].zones + 8 && z->dir; z++)
             put_zone(root, z->dir, z->name, z->energy, "262143328850\n");
-        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, &err), 0);
+        assert_int_equal(
+            me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, &err), 0);
         channels_text(&meter, text, sizeof text);
         assert_string_equal(text, cases[i].channels);
         me_meter_close(&meter);
@@ -195,7 +196,8 @@ static void test_bounds(void **state)
             tree_put(root, "sys/class/powercap/intel-rapl:0/constraint_0_max_power_uw", cases[i].constraint0);
         if (cases[i].constraint1)
             tree_put(root, "sys/class/powercap/intel-rapl:0/constraint_1_max_power_uw", cases[i].constraint1);
-        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
+        assert_int_equal(
+            me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
         assert_true(meter.channels[0].max_power_w == cases[i].max_power_w);
         me_meter_close(&meter);
         tree_remove(root);
@@ -232,7 +234,8 @@ static void test_readings(void **state)
     struct me_reading reading;
     tree_make(root, sizeof root);
     put_zone(root, "intel-rapl:0", "package-0\n", "7\n", "262143328850\n");
-    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
+    assert_int_equal(
+        me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
     assert_int_equal(meter.channels[0].provenance, ME_PROVENANCE_REPLAY);
     assert_true(meter.channels[0].range == 262143328911);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -327,7 +330,8 @@ static void test_absent(void **state)
             snprintf(path, sizeof path, "%s/sys/class/powercap/%s", root, cases[i].link);
             assert_int_equal(symlink("../../devices/virtual/powercap/intel-rapl/intel-rapl:0", path), 0);
         }
-        assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
+        assert_int_equal(
+            me_meter_open(&meter, &(struct me_meter_options){.root = root, .only = "powercap"}, NULL), 0);
         assert_false(meter.sources[0].found);
         assert_non_null(strstr(meter.sources[0].reason, cases[i].reason));
         if (cases[i].cure[0])
