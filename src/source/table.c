@@ -17,7 +17,18 @@
 /* In order of preference: of two that show the same thing the first counts, and the model is the last
  * resort. How to add one stands in me/source.h. */
 const struct me_source_ops *const me_source_table[] = {
-    &me_perf_ops,    &me_powercap_ops, &me_msr_ops,    &me_cray_ops,  &me_external_ops,
-    &me_ipmi_ops,    &me_hwmon_ops,    &me_nvml_ops,   &me_rocm_ops,  &me_levelzero_ops,
-    &me_battery_ops, &me_events_ops,   &me_system_ops, &me_model_ops, NULL,
+    &me_perf_ops,      /* the processor's counters, three ways to them */
+    &me_powercap_ops,  /* */
+    &me_msr_ops,       /* */
+    &me_cray_ops,      /* the node */
+    &me_external_ops,  /* the user's own word goes before a sensor's */
+    &me_ipmi_ops,      /* */
+    &me_hwmon_ops,     /* boards, power supplies, graphics cards */
+    &me_nvml_ops,      /* GPUs */
+    &me_rocm_ops,      /* */
+    &me_levelzero_ops, /* */
+    &me_battery_ops,   /* */
+    &me_events_ops,    /* no energy: what was done with it */
+    &me_system_ops,    /* */
+    &me_model_ops,     NULL,
 };
