@@ -1,6 +1,7 @@
 #include "cpu.h"
 #include "me/data.h"
 #include <ctype.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,8 +120,9 @@ static void fill_row(const struct me_csv *csv, const char *key, struct me_cpu_ro
     snprintf(row->key, sizeof row->key, "%.95s", key);
     row->tdp_w = atof(me_csv_cell(csv, "tdp_w"));
     row->cores = cores ? cores : (threads + 1) / 2;
-    row->threads = threads ? threads : 2 * cores;
-    row->threads_guessed = !threads;
+    bool single = !fnmatch("xeon6[0-9][0-9][0-9]e*", key, 0); /* Sierra Forest: one thread a core */
+    row->threads = threads ? threads : single ? cores : 2 * cores;
+    row->threads_guessed = !threads && !single;
 }
 
 /* Some models stand in the table twice, by two names and with two figures: the maker's own is right. */

@@ -2,11 +2,14 @@
 import csv
 import io
 import json
+import pathlib
+import sys
 import time
 
 import pytest
 
-from me_test import REPOSITORY, program, run
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+from me_test import REPOSITORY, program, run  # noqa: E402
 
 HEADER = "cpu,sockets,cores,memory_gb,load\n"
 ADDED = ["package_w", "wall_w", "wall_low_w", "wall_high_w", "basis"]

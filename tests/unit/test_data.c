@@ -71,6 +71,29 @@ static void test_csv_columns(void **state)
     assert_false(me_csv_next(&csv));
 }
 
+/* What a program needs to tell people where their text is wrong. */
+static void test_csv_places(void **state)
+{
+    (void)state;
+    struct me_csv csv;
+    const char *text = "\na,b\n\n\"two\nlines\",2\r\n\r\n1,2,3\n4\n5,\"open";
+    static const struct {
+        size_t line, all_cells;
+        bool open_quote;
+    } rows[] = {{4, 2, false}, {7, 3, false}, {8, 1, false}, {9, 2, true}};
+    me_csv_begin(&csv, text, strlen(text));
+    assert_int_equal(csv.line, 2);
+    assert_int_equal(csv.all_cells, 2);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_true(me_csv_next(&csv));
+        assert_int_equal(csv.line, rows[i].line);
+        assert_int_equal(csv.all_cells, rows[i].all_cells);
+        assert_int_equal(csv.open_quote, rows[i].open_quote);
+        assert_int_equal(csv.too_long_line, 0);
+    }
+    assert_false(me_csv_next(&csv));
+}
+
 static void test_csv_too_long(void **state)
 {
     (void)state;
@@ -136,9 +159,8 @@ static void test_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_csv_rows),
-        cmocka_unit_test(test_csv_columns),
-        cmocka_unit_test(test_csv_too_long),
+        cmocka_unit_test(test_csv_rows),   cmocka_unit_test(test_csv_columns),
+        cmocka_unit_test(test_csv_places), cmocka_unit_test(test_csv_too_long),
         cmocka_unit_test(test_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
