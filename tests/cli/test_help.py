@@ -1,4 +1,5 @@
 """--help, --version, man pages, README and misuse: they all tell the same options."""
+import json
 import os
 import pathlib
 import re
@@ -11,7 +12,7 @@ BUILD = pathlib.Path(os.environ["ME_BUILD"]).resolve()
 README = (TOP / "README.md").read_text()
 LONG = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")
 # Lines of the README that give options to other programs.
-FOREIGN = re.compile(r"^\s+(sudo|cmake|printf|SUBSYSTEM)\b|srun --mpi=\w+|pkg-config --cflags", re.M)
+FOREIGN = re.compile(r"^\s+(sudo|cmake|printf|SUBSYSTEM)\b|srun --mpi=\w+|pkg-config --cflags|curl -sk --netrc", re.M)
 
 
 def run(*argv, **more):
@@ -112,11 +113,11 @@ def test_readme_names_every_command_and_workload():
         assert f"| `{kernel}`" in README
 
 
-@pytest.mark.parametrize("source", ["powercap", "model"])
-def test_readme_names_every_source(source):
-    assert f"| `{source}` |" in README
-    names = re.findall(r"^(\w+): ", run("me", "probe").stdout, re.M)
-    assert set(names) - {"total", "provenance"} == {"powercap", "model"}
+def test_readme_names_every_source():
+    probed = [source["name"] for source in json.loads(run("me", "probe", "--json").stdout)["sources"]]
+    assert {"perf", "powercap", "nvml", "external", "model"} <= set(probed)
+    rows = re.search(r"^\| source \| reads \|\n\|.*\n((?:\|.*\n)+)", README, re.M)[1]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", rows, re.M)) == sorted(probed)
 
 
 def test_readme_names_every_file_of_the_companion_folder():
