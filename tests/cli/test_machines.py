@@ -95,7 +95,8 @@ PRIVATE = {
 }
 PUBLIC = {
     "sys/class/power_supply/BAT0/type": "Battery", "sys/class/power_supply/BAT0/energy_now": "50000000",
-    "sys/devices/acpi/hwmon/hwmon0/name": "power_meter", "sys/devices/acpi/hwmon/hwmon0/device/power1_average": "262000000",
+    "sys/devices/acpi/hwmon/hwmon0/name": "power_meter",
+    "sys/devices/acpi/hwmon/hwmon0/device/power1_average": "262000000",
     "sys/devices/acpi/hwmon/hwmon0/device/power1_oem_info": "Module Power Socket 0",
     "sys/devices/pci/0000:03:00.0/hwmon/hwmon1/name": "amdgpu", "sys/devices/pci/0000:03:00.0/vendor": "0x1002",
     "sys/devices/pci/0000:03:00.0/hwmon/hwmon1/power1_average": "31000000",

@@ -115,7 +115,7 @@ def place():
 
 @pytest.fixture
 def machine(place):
-    """machine(zones=[SPEC], files=[SPEC]): meters of me_rig below one root. machine(plain={path: text}): plain files."""
+    """machine(zones=[SPEC], files=[SPEC]): meters of me_rig below one root. machine(plain={path: text}): files."""
     rigs = []
 
     def make(zones=(), files=(), plain=None):
@@ -135,12 +135,19 @@ def machine(place):
 
 
 @pytest.fixture
+def here(place):
+    """This machine, for sources that are asked of nothing else; name them, since it may have others."""
+    return Machine(place, Path("/"))
+
+
+@pytest.fixture
 def gpus(place):
-    """gpus("nvml", "gpus=2,power=300:150"): this machine, with a stub of the vendor's library (tests/stubs) in front."""
+    """gpus("nvml", "gpus=2,power=300:150"): this machine, with a stub of the vendor's library (tests/stubs)."""
     def make(library, stub, **more):
         folder = me_test.build_dir() / "tests" / "stubs" / library
         assert folder.is_dir(), f"{folder}: not built"
-        return Machine(place, Path("/"), env={"LD_LIBRARY_PATH": str(folder), f"ME_STUB_{library.upper()}": stub, **more})
+        env = {"LD_LIBRARY_PATH": str(folder), f"ME_STUB_{library.upper()}": stub, **more}
+        return Machine(place, Path("/"), env=env)
 
     return make
 

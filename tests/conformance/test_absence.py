@@ -6,13 +6,14 @@ import shutil
 import pytest
 
 import me_test
+from me_rig import cpuinfo
 
-CPUINFO = "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Gold 6148 CPU @ 2.40GHz\nphysical id\t: 0\n\n"
 STAT = "cpu  100 0 100 1000 0 0 0 0 0 0\ncpu0 100 0 100 1000 0 0 0 0 0 0\n"
 
 
 def plain(memory_gb=16, **more):
-    return {"proc/cpuinfo": CPUINFO, "proc/stat": STAT, "proc/meminfo": f"MemTotal:  {memory_gb * 1024 * 1024} kB\n", **more}
+    return {"proc/cpuinfo": cpuinfo("Intel(R) Xeon(R) Gold 6148 CPU @ 2.40GHz", model=85), "proc/stat": STAT,
+            "proc/meminfo": f"MemTotal:  {memory_gb * 1024 * 1024} kB\n", **more}
 
 
 def test_11_a_machine_without_a_counter(recorded):
@@ -26,7 +27,8 @@ def test_11_a_machine_without_a_counter(recorded):
 
 def test_11_a_modelled_machine_is_not_ranked_beside_a_measured_one(machine, recorded):
     """An estimate that wins over a measurement. mlco2/codecarbon #1316."""
-    modelled, measured = recorded("vm-no-sensors").sleep(0.2), machine(["intel-rapl:0,name=package-0,power=50"]).sleep(0.2)
+    modelled = recorded("vm-no-sensors").sleep(0.2)
+    measured = machine(["intel-rapl:0,name=package-0,power=50"]).sleep(0.2)
     assert modelled.summary["class"] == "modelled" and measured.summary["class"] == "counter"
     assert modelled.summary["provenance"] == "replay" and measured.summary["provenance"] == "fake"
 
@@ -66,7 +68,8 @@ def test_12_the_cure_cures(machine, place):
     said = json.loads(as_nobody(place, "me", "probe", "--root", m.root, "--json").out)
     cure = next(source["cure"] for source in said["sources"] if source["name"] == "powercap")
     assert cure.startswith("sudo ") and "/sys/class/powercap" in cure
-    me_test.run(["sh", "-c", cure[len("sudo "):].replace("/sys/class/powercap", f"{m.root}/sys/class/powercap")], check=True)
+    here = cure[len("sudo "):].replace("/sys/class/powercap", f"{m.root}/sys/class/powercap")
+    me_test.run(["sh", "-c", here], check=True)
     said = json.loads(as_nobody(place, "me", "probe", "--root", m.root, "--json").out)
     assert [channel["name"] for source in said["sources"] for channel in source["channels"] if channel["counted"]] == [
         "package-0", "package-0/dram"]

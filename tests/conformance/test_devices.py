@@ -3,11 +3,13 @@
 
 def amdgpu(number, power):
     chip = f"sys/class/hwmon/hwmon{number}"
-    return [f"{chip}/name,text=amdgpu", f"{chip}/power1_label,text=PPT", f"{chip}/power1_average,power={power},unit=uW,tick_ms=20"]
+    return [f"{chip}/name,text=amdgpu", f"{chip}/power1_label,text=PPT",
+            f"{chip}/power1_average,power={power},unit=uW,tick_ms=20"]
 
 
 def i915(power):
-    return ["sys/class/hwmon/hwmon5/name,text=i915", f"sys/class/hwmon/hwmon5/energy1_input,power={power},unit=uJ,tick_ms=20"]
+    return ["sys/class/hwmon/hwmon5/name,text=i915",
+            f"sys/class/hwmon/hwmon5/energy1_input,power={power},unit=uJ,tick_ms=20"]
 
 
 PACKAGE = "intel-rapl:0,name=package-0,power=50"
@@ -48,7 +50,8 @@ def test_16_the_odd_die_shows_nothing(machine):
 
 
 def test_16_nvidia_without_an_energy_counter(gpus):
-    """GPUs before Volta have no energy counter: their power is integrated, beside one that has. mlco2/codecarbon #1316."""
+    """GPUs before Volta have no energy counter: their power is integrated, beside one that has.
+    mlco2/codecarbon #1316."""
     m = gpus("nvml", "gpus=2,power=300:150,energy=yes:no")
     classes = {channel["name"]: channel["class"] for channel in m.probe("--sources", "nvml").counted}
     assert classes == {"gpu-0": "counter", "gpu-1": "integrated"}

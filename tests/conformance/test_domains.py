@@ -2,19 +2,18 @@
 
 import pytest
 
+from me_rig import cpuinfo
+
 PACKAGE = "intel-rapl:0,name=package-0,power=50"
-XEON = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: {}\nmodel name\t: Intel(R) {}\nphysical id\t: 0\n\n"
-ZEN = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7763\nphysical id\t: 0\n\n"
-
-
-def cpuinfo(machine_folder, text):
-    path = machine_folder / "cpuinfo"
-    path.write_text(text)
-    return f"proc/cpuinfo,from={path}"
+def processor(place, *what, **more):
+    """The SPEC of proc/cpuinfo."""
+    (place / "cpuinfo").write_text(cpuinfo(*what, **more))
+    return f"proc/cpuinfo,from={place / 'cpuinfo'}"
 
 
 def test_07_the_platform_contains_its_packages(machine):
-    """psys and package added together. ColinIanKing/powerstat #4, mlco2/codecarbon PR#950, hubblo-org/scaphandre #116."""
+    """psys and package added together. ColinIanKing/powerstat #4, mlco2/codecarbon PR#950,
+    hubblo-org/scaphandre #116."""
     run = machine([PACKAGE, "intel-rapl:0:0,name=core,power=30", "intel-rapl:0:1,name=uncore,power=5",
                    "intel-rapl:1,name=psys,power=90"]).sleep(0.3)
     run.assert_energy(90)
@@ -47,8 +46,9 @@ def test_07_the_laptop_that_has_them_all(recorded):
 
 
 def test_07_one_package_by_two_sources(machine, place):
-    """The same counter read by two sources, perf and powercap, msr and powercap, and added. hubblo-org/scaphandre #116."""
-    m = machine([PACKAGE], [cpuinfo(place, XEON.format(79, "Xeon(R) CPU E5-2690 v4")),
+    """The same counter read by two sources, perf and powercap, msr and powercap, and added.
+    hubblo-org/scaphandre #116."""
+    m = machine([PACKAGE], [processor(place, "Intel(R) Xeon(R) CPU E5-2690 v4"),
                             "dev/cpu/0/msr,msr=1,0x606=0xa0e03,0x611=power:50,0x619=power:8:15.3e-6"])
     m.sleep(0.3).assert_energy(50)
     run = m.sleep(0.3, "--sources", "powercap,msr")
@@ -64,22 +64,25 @@ def test_07_apu_sensor_and_its_package(recorded):
 
 def test_08_dies_with_counters_of_their_own(machine):
     """Zones package-0-die-0 and package-0-die-1 go unrecognised, or one of them does. mlco2/codecarbon #1274."""
-    run = machine(["intel-rapl:0,name=package-0-die-0,power=50", "intel-rapl:1,name=package-0-die-1,power=30,offset=7"]).sleep(0.3)
+    run = machine(["intel-rapl:0,name=package-0-die-0,power=50",
+                   "intel-rapl:1,name=package-0-die-1,power=30,offset=7"]).sleep(0.3)
     run.assert_energy(80)
 
 
 def test_08_dies_that_mirror_one_counter(machine):
     """Each die shows the counter of its socket, and the sum is a multiple of it. mlco2/codecarbon #1274 #1379."""
-    run = machine(["intel-rapl:0,name=package-0-die-0,power=68", "intel-rapl:1,name=package-0-die-1,mirror=intel-rapl:0"]).sleep(0.3)
+    run = machine(["intel-rapl:0,name=package-0-die-0,power=68",
+                   "intel-rapl:1,name=package-0-die-1,mirror=intel-rapl:0"]).sleep(0.3)
     run.assert_energy(68)
 
 
-@pytest.mark.parametrize("model, name, unit_j", [(79, "Xeon(R) CPU E5-2690 v4", 15.3e-6), (85, "Xeon(R) Gold 6148", 15.3e-6),
-                                                 (106, "Xeon(R) Platinum 8380", 15.3e-6), (158, "Core(TM) i7-8700K", 2**-14)])
+@pytest.mark.parametrize("model, name, unit_j", [
+    (79, "Xeon(R) CPU E5-2690 v4", 15.3e-6), (85, "Xeon(R) Gold 6148", 15.3e-6),
+    (106, "Xeon(R) Platinum 8380", 15.3e-6), (158, "Core(TM) i7-8700K", 2**-14)])
 def test_09_the_unit_of_memory_is_that_of_the_model(machine, place, model, name, unit_j):
     """Servers count memory in 15.3 uJ whatever their unit register says, clients as it says: 4 times too much, or a
     quarter. RRZE-HPC/likwid #642 #39, geopm/geopm #1783."""
-    m = machine(files=[cpuinfo(place, XEON.format(model, name)),
+    m = machine(files=[processor(place, f"Intel(R) {name}", model=model),
                        f"dev/cpu/0/msr,msr=1,0x606=0xa0e03,0x611=power:50,0x619=power:8:{unit_j}"])
     run = m.sleep(0.4)
     memory = next(row for name, row in run.energies.items() if name.endswith("dram"))
@@ -89,15 +92,16 @@ def test_09_the_unit_of_memory_is_that_of_the_model(machine, place, model, name,
 
 def test_09_the_unit_is_in_bits_8_to_12(machine, place):
     """Another mask gives a unit of 1, or any. tdurieux/EnergiBridge PR#9."""
-    m = machine(files=[cpuinfo(place, XEON.format(158, "Core(TM) i7-8700K")),
+    m = machine(files=[processor(place, "Intel(R) Core(TM) i7-8700K", model=158),
                        "dev/cpu/0/msr,msr=1,0x606=0xfffff0aff,0x611=power:50"])
     m.sleep(0.3).assert_energy(50)
 
 
 def test_09_zen_has_no_memory_counter(machine, place):
     """Intel's registers read on AMD, where they mean nothing. RRZE-HPC/likwid #642."""
-    m = machine(files=[cpuinfo(place, ZEN), "dev/cpu/0/msr,msr=1,0xc0010299=0xa1003,0xc001029a=power:2,0xc001029b=power:65,"
-                                            "0x606=0xa0e03,0x611=power:7,0x619=power:8"])
+    m = machine(files=[processor(place, "AMD EPYC 7763", "AuthenticAMD", family=25, model=1),
+                       "dev/cpu/0/msr,msr=1,0xc0010299=0xa1003,0xc001029a=power:2,0xc001029b=power:65,"
+                       "0x606=0xa0e03,0x611=power:7,0x619=power:8"])
     run = m.sleep(0.3)
     run.assert_energy(65)
     assert not [name for name in run.energies if "dram" in name]

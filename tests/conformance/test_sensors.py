@@ -1,4 +1,8 @@
-"""Sensors other than RAPL: hwmon, Cray's counters, batteries, IPMI, meters of one's own."""
+"""Sensors other than RAPL: hwmon, Cray's counters, batteries, IPMI."""
+
+import pytest
+
+from me_rig import cpuinfo
 
 HWMON = "sys/class/hwmon/hwmon0"
 CRAY = "sys/cray/pm_counters"
@@ -17,6 +21,22 @@ def battery(status, power=9.5):
     return [f"{BATTERY}/type,text=Battery", f"{BATTERY}/status,text={status}", f"{BATTERY}/present,text=1",
             f"{BATTERY}/power_now,power={power},unit=uW,tick_ms=100", "sys/class/power_supply/AC/type,text=Mains",
             "sys/class/power_supply/AC/online,text=0"]
+
+
+@pytest.mark.parametrize("unit, text", [("W", "50"), ("kW", "0.050"), ("mW", "50000"), ("W", "50 W"), ("W", "5e1")])
+def test_17_a_meter_of_ones_own(here, place, unit, text):
+    """Kilowatts taken for watts. mlco2/codecarbon #286. A smart plug's file says its number, its user the unit."""
+    (place / "plug").write_text(f"{text}\n")
+    run = here.sleep(0.8, "--sources", "external", "--external", f"{unit},interval=0.1 < {place}/plug")
+    assert run.summary["scopes"] == "node" and abs(run.energy_j - 50 * run.duration_s) < 1
+
+
+def test_17_a_meter_that_says_another_unit(here, place):
+    """The same, where the answer itself tells the difference: no number then. mlco2/codecarbon #286."""
+    (place / "plug").write_text("50 W\n")
+    words = ["--sources", "external", "--external", f"W,interval=0.1 < {place}/plug"]
+    run = here.bench(*words, "--", "sh", "-c", f"sleep 0.3; echo 0.05 kW > {place}/plug; sleep 1.5")
+    assert run.energy_j is None, run.energies
 
 
 def test_more_an_error_code_is_no_power(recorded):
@@ -76,8 +96,7 @@ def test_more_a_huge_value_once(machine):
 def test_more_two_meters_that_disagree(machine, place):
     """A counter and another meter of the same thing are a factor apart, and nobody says so. kokkos/kokkos-tools PR#295,
     ml-energy/zeus #181."""
-    (place / "cpuinfo").write_text("processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 158\n"
-                                   "model name\t: Intel(R) Core(TM) i7-8700K\nphysical id\t: 0\n\n")
+    (place / "cpuinfo").write_text(cpuinfo("Intel(R) Core(TM) i7-8700K", model=158))
     m = machine(["intel-rapl:0,name=package-0,power=50"],
                 [f"proc/cpuinfo,from={place / 'cpuinfo'}", "dev/cpu/0/msr,msr=1,0x606=0xa0e03,0x611=power:60"])
     run = m.sleep(0.5, "--sources", "powercap,msr")
@@ -93,7 +112,7 @@ def test_more_a_failed_reading_does_not_stop_the_rest(machine):
 
 
 def test_more_the_cray_node_counts_once(machine):
-    """The node's counter and the counters of its parts, added; whole joules ten times a second. The case of row 7 on
+    """The node's counter and the counters of its parts, added; whole joules ten times a second. Row 7 on
     HPE Cray EX."""
     run = machine(files=cray(800)).sleep(1.2)
     assert run.summary["scopes"] == "node"
@@ -101,7 +120,7 @@ def test_more_the_cray_node_counts_once(machine):
 
 
 def test_more_cray_values_that_stand_still(machine):
-    """A controller that has stopped scanning shows 0 W for ever: its freshness tells. The case of row 5 on HPE Cray EX."""
+    """A controller that has stopped scanning shows 0 W for ever: its freshness tells. Row 5 on HPE Cray EX."""
     m = machine(files=cray(800, tick_ms=50))
     run = m.script(0.3, *[f"{CRAY}/{name} freeze" for name in ("power", "energy", "cpu_energy", "freshness")], 2)
     assert run.energy_j is None, run.energies
@@ -155,6 +174,7 @@ def test_more_a_bmc_that_reads_nothing(machine):
 
 def test_more_a_bmc_that_reads(machine):
     """The other way round: the instantaneous reading is the one, and the node's. lovoo/ipmi_exporter #18."""
-    probe = machine(plain={"commands/ipmitool dcmi power reading": DCMI.format(215, 162, 276, 176, "activated")}).probe()
+    answer = DCMI.format(215, 162, 276, 176, "activated")
+    probe = machine(plain={"commands/ipmitool dcmi power reading": answer}).probe()
     counted = [channel for channel in probe.counted if channel["source"] == "ipmi"]
     assert len(counted) == 1 and counted[0]["scope"] == "node"

@@ -128,7 +128,8 @@ def test_bad_commands_change_nothing(tmp_path, line):
                                    ["-f", "a,power=5,unit=J,format=%d", "x"], ["-f", r"a,text=\q", "x"],
                                    ["-f", "a,msr=1", "x"], ["-f", "a,msr=1,0x611=power:5", "x"],
                                    ["-f", "a,0x611=5", "x"], ["-f", "a,msr=1,0x1=2,text=x", "x"],
-                                   ["-f", "a,text=x", "-f", "a,text=y", "x"], ["-f", "a,text=x", "-f", "a/b,text=y", "x"],
+                                   ["-f", "a,text=x", "-f", "a,text=y", "x"],
+                                   ["-f", "a,text=x", "-f", "a/b,text=y", "x"],
                                    ["-f", "a/b,text=y", "-f", "a,text=x", "x"], ["-f", "a,from=/nowhere", "x"],
                                    ["-p", "/sys", "x"]])
 def test_misuse(words):
@@ -171,7 +172,8 @@ def read_between(path):
     return before, value, time.monotonic_ns()
 
 
-@pytest.mark.parametrize("spec", ["power=50,unit=uJ", "power=49.5,unit=mJ,tick_ms=10", "power=873,unit=J,offset=1234567",
+@pytest.mark.parametrize("spec", ["power=50,unit=uJ", "power=49.5,unit=mJ,tick_ms=10",
+                                  "power=873,unit=J,offset=1234567",
                                   "power=80,unit=2^-14,wrap=100000,offset=99990", "power=8,unit=15.3e-6,tick_ms=0",
                                   "power=3600,unit=uWh,offset=50000000,falls=1", "power=36,unit=uWh,offset=1,falls=1"])
 def test_counters_of_any_unit_follow_the_clock(tmp_path, spec):
@@ -187,7 +189,8 @@ def test_counters_of_any_unit_follow_the_clock(tmp_path, spec):
 
 
 def test_a_gauge_moves_at_its_ticks(tmp_path):
-    files = ["a/now,power=10,unit=uW,tick_ms=300", "a/mean,power=10,unit=uW,tick_ms=300,mean=1", "a/watts,power=10,unit=W"]
+    files = ["a/now,power=10,unit=uW,tick_ms=300", "a/mean,power=10,unit=uW,tick_ms=300,mean=1",
+             "a/watts,power=10,unit=W"]
     with Rig(tmp_path / "m", files=files) as rig:
         def tick():
             return (time.monotonic_ns() - int(rig.state("a/now")["epoch_ns"])) // 300000000
@@ -205,7 +208,8 @@ def test_a_gauge_moves_at_its_ticks(tmp_path):
 
 
 def test_a_format_has_value_stamp_and_freshness(tmp_path):
-    files = ["c/power,power=873.25,unit=W,tick_ms=100,format=%v W %t us", "c/fresh,power=0,unit=J,tick_ms=100,format=%n",
+    files = ["c/power,power=873.25,unit=W,tick_ms=100,format=%v W %t us",
+             "c/fresh,power=0,unit=J,tick_ms=100,format=%n",
              r"c/fine,power=50.125,unit=W,format=%.2v\, %%\n%v"]
     with Rig(tmp_path / "m", files=files) as rig:
         value, watts, stamp, us = (rig.folder / "c/power").read_text().split()
