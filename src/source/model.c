@@ -22,10 +22,11 @@ static void share_of_processor(const struct me_cpu *cpu, const struct me_curve_c
 {
     int whole = known->row.threads;
     if (whole > 0) {
-        machine->sockets = (threads + whole - 1) / whole;
+        const int sockets = (threads + whole - 1) / whole;
+        machine->sockets = sockets;
         machine->cores = 0; /* those of the processor are known */
-        machine->share = threads / (machine->sockets * whole);
-        snprintf(note, size, "%d/%d threads%s of %.64s", threads, (int)machine->sockets * whole,
+        machine->share = (double)threads / (sockets * whole);
+        snprintf(note, size, "%d/%d threads%s of %.64s", threads, sockets * whole,
                  known->row.threads_guessed ? ", taken as 2 a core," : "", known->row.model);
         return;
     }
