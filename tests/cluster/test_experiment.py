@@ -239,3 +239,36 @@ def test_a_skipped_machine_is_in_the_result(tmp_path):
 
 def runs_of_all(result):
     return result.repeats[result.repeats.phase == "run"].machine_id
+
+
+def test_meters_of_their_own(tmp_path):
+    """A counter, a user's command that holds, and one that breaks in the middle: each machine by its own."""
+    specs = [HostSpec("n1", [zone(power=50)]), HostSpec("n2", []), HostSpec("n3", [])]
+    with Cluster(tmp_path / "c", specs) as c:
+        own = {2: "W,interval=0.2 sh -c 'env > /tmp/seen; echo 80'", 3: ["W,interval=0.2 test ! -e /tmp/gone && echo 120 W"]}
+        entries = [c[f"n{i}"].machine(i, login="key", name=f"m{i}", **({"external": own[i]} if i in own else {}))
+                   for i in (1, 2, 3)]
+        config = c.write_config(entries, run_local=False)
+        c.head.run(["me", "hosts", config], check=True, timeout=120)
+        done = launch(c, "--", "sh", "-c", "'sleep 1.6; touch /tmp/gone; sleep 1.7'", check=False)
+        assert done.rc == 1  # one machine's energy is not known
+        result = read(c)
+        check_energy(next(runs(result, 1).itertuples()), 50, float(SECONDS))
+        held = next(runs(result, 2).itertuples())
+        assert abs(held.energy_j - 80 * held.duration_s) < 1e-3  # a constant gauge, cut exactly at the edges
+        broken = next(runs(result, 3).itertuples())
+        assert broken.energy_j != broken.energy_j and broken.note
+        channels = result.channels.set_index(["machine_id", "channel"])
+        assert channels.loc[(2, "node"), "source"] == "external" and channels.loc[(2, "node"), "counted"] == 1
+        assert "ME_MACHINE_ID=2" in c["n2"].sh("cat /tmp/seen", check=True).out
+        groups = result.summary.set_index("machine_id").group
+        assert groups[1] != groups[2]  # package and node are not ranked as if they covered the same
+
+
+def test_a_bad_meter_is_refused_before_anything_is_touched(tmp_path):
+    with Cluster(tmp_path / "c", [HostSpec("n1", [zone(power=50)])]) as c:
+        config = c.write_config([c["n1"].machine(1, login="key", external="horsepower pdu 7")], run_local=False)
+        said = c.head.run(["me", "hosts", config], timeout=60)
+        assert said.rc == 2 and len(said.err.splitlines()) == 1
+        assert "machine_id 1" in said.err and "external" in said.err
+        assert not Path(c.work, "gen.hosts").exists()
