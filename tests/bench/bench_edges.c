@@ -3,7 +3,7 @@
  *
  *     bench_edges --root DIR --power WATTS [--pairs N] [--tick-ms MS]          [300] [1]
  *
- * WATTS is what all zones use together. The spans are 20 to 30 ms and no multiple of a tick, and the
+ * WATTS is what all zones use together. The spans are 20 to 30 ms, begin and end at any phase of a tick, and the
  * three ways take turns. */
 #include "me/clock.h"
 #include "me/sample.h"
@@ -65,11 +65,13 @@ static struct moment take(struct bench *bench, enum way way, struct me_reading *
 static void one_pair(struct bench *bench, enum way way, size_t number, struct errors *errors)
 {
     size_t n = bench->meter.channel_count;
+    /* Two irrational steps spread the phases of both edges evenly over a tick. */
+    double before = fmod((double)number * 0.7548776662, 1.0),
+           phase = fmod((double)number * 0.5698402910, 1.0);
+    me_clock_sleep_until(me_clock_mono_ns() + (int64_t)(before * 3000000));
     int64_t asked_ns = me_clock_mono_ns();
     struct moment first = take(bench, way, bench->readings);
     errors->waited_ms += (double)(me_clock_mono_ns() - asked_ns) * 1e-6;
-    /* The golden ratio spreads the phases evenly over a tick. */
-    double phase = fmod((double)number * 0.6180339887, 1.0);
     me_clock_sleep_until(first.time_ns + 20000000 + (int64_t)(phase * 10000000));
     struct moment last = take(bench, way, bench->readings + n);
     double energy_j = 0;

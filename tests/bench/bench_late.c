@@ -1,8 +1,9 @@
 /* How many samples come late at a rate, and the longest gap between two. Prints one line, judges nothing.
  *
- *     bench_late [--root DIR] [--hz HZ] [--seconds S] [--external METER] [--label TEXT]   [/] [1000] [10]
+ *     bench_late [--root DIR] [--sources LIST] [--hz HZ] [--seconds S] [--label TEXT]
+ *                [/]          [powercap]       [1000]    [10]
  *
- * With --external a slow meter is read beside the zones of powercap, by a thread of its own. */
+ * Slow sources of the list are read beside the zones of powercap, by threads of their own. */
 #include "me/clock.h"
 #include "me/sample.h"
 #include <stdio.h>
@@ -10,16 +11,9 @@
 #include <string.h>
 
 struct wanted {
-    const char *root, *external, *label;
+    const char *root, *sources, *label;
     double hz, seconds;
 };
-
-static size_t count_channels(const struct me_meter *meter, bool slow)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < meter->channel_count; i++) n += (meter->channels[i].interval_s > 0) == slow;
-    return n;
-}
 
 /* Samples of the sources with an interval. */
 static size_t count_slow(const struct me_meter *meter, const struct me_series *series)
@@ -62,18 +56,17 @@ static int measure(struct me_meter *meter, struct me_series *series, const struc
     uint32_t late = after.late - before.late;
     printf("  %-40s %5u of %-6.0f %7.2f    %7.2f ms  %s\n", wanted->label, late, due, 1000 * late / due,
            (double)after.longest_gap_ns * 1e-6, schedule);
-    if (wanted->external)
-        printf("    (%zu fast channels, %zu slow; %zu slow samples)\n", count_channels(meter, false),
-               count_channels(meter, true), count_slow(meter, series));
+    size_t slow = count_slow(meter, series);
+    if (slow) printf("    (%zu samples of the slow source)\n", slow);
     return 0;
 }
 
 static struct wanted parse(int argc, char **argv)
 {
-    struct wanted wanted = {.root = "/", .label = "", .hz = 1000, .seconds = 10};
+    struct wanted wanted = {.root = "/", .sources = "powercap", .label = "", .hz = 1000, .seconds = 10};
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--root")) wanted.root = argv[i + 1];
-        if (!strcmp(argv[i], "--external")) wanted.external = argv[i + 1];
+        if (!strcmp(argv[i], "--sources")) wanted.sources = argv[i + 1];
         if (!strcmp(argv[i], "--label")) wanted.label = argv[i + 1];
         if (!strcmp(argv[i], "--hz")) wanted.hz = atof(argv[i + 1]);
         if (!strcmp(argv[i], "--seconds")) wanted.seconds = atof(argv[i + 1]);
@@ -84,9 +77,7 @@ static struct wanted parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct wanted wanted = parse(argc, argv);
-    struct me_meter_options options = {.root = wanted.root,
-                                       .only = wanted.external ? "powercap,external" : "powercap",
-                                       .external = wanted.external};
+    struct me_meter_options options = {.root = wanted.root, .only = wanted.sources};
     struct me_meter meter;
     struct me_series series;
     struct me_error err;

@@ -28,14 +28,14 @@ WINDOW_S = 0.6, 2.6  # of the workload's sleep: in it the tool's CPU time is wha
 CASES = (  # what, seconds, power at first, power from the middle on, range of the counter
     ("constant: 3.3 s at 50 W", 3.3, 50, None, None),
     ("a fall: 3.3 s, 300 W and from the middle on 100 W", 3.3, 300, 100, None),
-    ("wraps: 7.3 s at 50 W, the counter starts again every 100 J", 7.3, 50, None, 100_000_000),
+    ("wraps: 5.3 s at 50 W, the counter starts again every 100 J", 5.3, 50, None, 100_000_000),
 )
 
-NOTES = """    Medians of {runs}. wall, CPU: of the tool's whole run, with its start. asleep%: share of a CPU that all its
-    processes use in 2 s in which the workload sleeps; us/sample: the same by the samples due in them.
-    Machine Energy reads hardware events and the load as well, with * the energy alone; its run begins
-    before the command is started and ends when it was waited for. perun measures a command, or a Python
-    script from inside. CodeCarbon: its CPU part; its total has a modelled memory on top."""
+NOTES = """    Medians of {runs}. wall, CPU: the tool's whole run, with its start. asleep%: share of a CPU that
+    all its processes use in 2 s in which the workload sleeps; us/sample: that by the samples due.
+    Machine Energy reads hardware events and the load as well, with * the energy alone; its run
+    begins before the command is started and ends when it was waited for. perun measures a command,
+    or a Python script from inside. CodeCarbon: its CPU part; a modelled memory comes on top."""
 
 
 # -- installing -------------------------------------------------------------------------------------------
@@ -89,9 +89,10 @@ def ours(period_s, text, *more):
 
 def perun(bin_dir, period_s, script):
     def argv(folder, work):
-        words = [f"{bin_dir}/perun", "monitor", "--sampling_period", str(period_s), "-f", "json", "--data-out", str(folder),
-                 "-n", "work"]  # the name that it takes by itself would be a path, and the result lie there
-        return words + ([] if script else ["-b"]) + work
+        words = [f"{bin_dir}/perun", "monitor", "--sampling_period", str(period_s), "-f", "json",
+                 "--data-out", str(folder)]
+        # A command by its bare name: perun lays its result beside a command that is given by a path.
+        return words + (work if script else ["-b", pathlib.Path(work[0]).name, *work[1:]])
 
     def joules(folder):
         return json.loads(next(folder.glob("*.json")).read_text())["metrics"]["energy"]["sum"]
@@ -155,7 +156,10 @@ def sleep_until(moment_ns):
 def cost_of_samples(process, stamp, period_s):
     """CPU microseconds a sample while the workload sleeps, and its share of a CPU in percent; NaN if it did
     not get that far."""
-    me_test.wait_until(lambda: stamps(stamp) or process.poll() is not None, 60)
+    def has_ended():  # and waits to be waited for, so that wait4 can tell what it used
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    me_test.wait_until(lambda: stamps(stamp) or has_ended(), 60)
     if not stamps(stamp):
         return math.nan, math.nan
     begin_ns = stamps(stamp)[0]
@@ -188,7 +192,8 @@ def run_once(tool, case, rig, folder):
         process.returncode = os.waitstatus_to_exitcode(status)
         wall_s = time.monotonic() - begin
     if process.returncode or len(stamps(stamp)) != 2:
-        raise RuntimeError((folder / "log").read_text().strip().splitlines()[-1:] or f"exit {process.returncode}")
+        last = (folder / "log").read_text().strip().splitlines()[-1:]
+        raise RuntimeError(f"exit {process.returncode}; {''.join(last)}")
     return {"said": tool.joules(folder), "true": true_joules(rig, *stamps(stamp), first_w, then_w), "wall": wall_s,
             "cpu": usage.ru_utime + usage.ru_stime, "sample": sample_us, "share": share}
 
@@ -201,8 +206,8 @@ def print_row(tool, results):
         return statistics.median(result[key] for result in results)
     errors = sorted(100 * (result["said"] / result["true"] - 1) for result in results)
     spread = f"({errors[0]:+.2f} .. {errors[-1]:+.2f})"
-    print(f"    {tool.name:<23}{middle('said'):8.2f} {middle('true'):8.2f} {statistics.median(errors):+7.2f} {spread:<19}"
-          f"{middle('wall'):6.2f} {middle('cpu'):6.2f} {middle('share'):7.2f} {middle('sample'):9.0f}")
+    print(f"    {tool.name:<23}{middle('said'):8.2f} {middle('true'):8.2f} {statistics.median(errors):+7.2f} "
+          f"{spread:<19}{middle('wall'):6.2f} {middle('cpu'):6.2f} {middle('share'):7.2f} {middle('sample'):9.0f}")
 
 
 def run_case(case, rows, runs, folder):
@@ -261,10 +266,11 @@ def run(folder, runs, with_peers):
     print("  " + "; ".join(f"{name}: {what}" for name, what in found.items()))
     sys.stdout.flush()
     environment = {name: value for name, value in os.environ.items() if not name.lower().startswith("codecarbon_")}
-    environment.update(HOME=str(folder), TMPDIR=str(folder), XDG_CACHE_HOME=str(folder), XDG_CONFIG_HOME=str(folder),
-                       PYTHONDONTWRITEBYTECODE="1")
-    words = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private",
-             sys.executable, __file__, str(folder), str(bin_dir), str(runs), json.dumps(found)]
+    environment.update(dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(folder)),
+                       PATH=f"{me_test.build_dir()}/tests:{environment['PATH']}", PYTHONDONTWRITEBYTECODE="1")
+    words = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "--propagation", "private", sys.executable, __file__, str(folder), str(bin_dir), str(runs),
+             json.dumps(found)]
     subprocess.run(words, env=environment, check=True)
 
 

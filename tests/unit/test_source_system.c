@@ -228,7 +228,7 @@ static void test_server(void **state)
     put_server(o.dir);
     open_source(&o, o.dir);
     assert_true(o.source.found);
-    assert_true(o.source.interval_s == 0.1);
+    assert_true(o.source.interval_s == 0.5);
     assert_int_equal(o.source.channel_count, 10); /* nobody steals from a real machine */
     for (size_t i = 0; i < o.source.channel_count; i++) {
         assert_true(o.source.channels[i].activity);
