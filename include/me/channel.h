@@ -69,6 +69,9 @@ struct me_reading {
  * GPU, platform or node the better class wins, then the one that stands first. GPUs are the same by
  * `device`; where one of the two has none, they are taken for the same, so that nothing counts twice. */
 void me_channels_count(struct me_channel *channels, size_t n);
+/* Does the reason speak of energy that nothing else has (unreadable, dead, stalled)? Not: a mirror, a part
+ * of what another channel shows, or what the workload cannot use. "" is no reason. */
+bool me_channel_is_missing(const char *why_not);
 /* The channel that counts in place of this one, which shows the same thing; NULL if there is none. */
 const struct me_channel *me_channel_twin(const struct me_channel *channels, size_t n,
                                          const struct me_channel *channel);

@@ -30,6 +30,8 @@ void me_root_close(struct me_root *root); /* NULL-safe, twice is fine */
 int me_root_openat(const struct me_root *root, const char *path);
 /* Opens a directory; the caller closes it. NULL with errno set if it is not there. */
 DIR *me_root_opendir(const struct me_root *root, const char *path);
+/* Is there something at the path? Also what this user may not read. */
+bool me_root_exists(const struct me_root *root, const char *path);
 /* Reads a small text file whole, without trailing white space. Returns its length, or -errno
  * (-EFBIG if `size` is too small). text is untouched on failure. */
 int me_root_read(const struct me_root *root, const char *path, char *text, size_t size);

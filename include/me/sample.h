@@ -23,7 +23,7 @@ typedef void me_sampler_sink(void *context, const struct me_series *part, size_t
 
 /* Starts the threads. The period is 1/hz, or half the safe interval of the fastest-wrapping channel
  * if that is shorter; sources with an interval are read by threads of their own, each once before this
- * returns. Meter and series must outlive the sampler. sink may be NULL. */
+ * returns, and until its counters have moved if they do so within 0.3 s. Meter and series must outlive the sampler. sink may be NULL. */
 int me_sampler_start(struct me_sampler **out, struct me_meter *meter, struct me_series *series, double hz,
                      me_sampler_sink *sink, void *context, struct me_error *err);
 /* "10 Hz"; below a period of 5 ms also what came of asking for SCHED_FIFO: "1000 Hz, SCHED_FIFO" or
@@ -47,8 +47,13 @@ int me_sampler_edge(struct me_sampler *sampler, enum me_edge edge, size_t *index
 void me_sampler_now(struct me_sampler *sampler, size_t first, double *energy_j, double *power_w);
 void me_sampler_stats(struct me_sampler *sampler, struct me_sampler_stats *stats);
 void me_sampler_gap_reset(struct me_sampler *sampler);
-/* Lets the sources with an interval read once more, so that the last edge lies between two readings;
+/* Lets the sources with an interval read once more, so that the last edge lies between two readings, and
+ * if their counters move within 0.3 s, between two ticks;
  * stops and joins the threads, hands the last samples to the sink, and frees; NULL-safe. */
 void me_sampler_stop(struct me_sampler *sampler);
+/* The same for a run that was interrupted: slow readings are waited for no longer than `wait_ns`. False if
+ * one is still under way: then the meter must stay open until the process ends, since a thread reads it; the
+ * series is the caller's either way. NULL: true. */
+bool me_sampler_abandon(struct me_sampler *sampler, int64_t wait_ns);
 
 #endif

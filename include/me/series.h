@@ -51,10 +51,17 @@ const char *me_fault_text(enum me_fault fault); /* "" for none; else a phrase fo
  * Gauge: time-weighted (trapezoid) integral of watts over the good readings.
  * A channel with an interval is not read at the edges: it is followed from the last good reading at or
  * before the first sample to the first one at or after the last, and of the two readings that an edge
- * lies between, the share of time counts (a counter's step is taken as even, a gauge's as a line).
+ * lies between, the share of time counts (a counter's step is taken as even since the step before it, a
+ * gauge's as a line).
  * Returns the fault; *energy is written only for ME_FAULT_NONE. */
 enum me_fault me_series_energy(const struct me_series *series, const struct me_channel *channel, size_t c,
                                size_t first, size_t last, struct me_energy *energy);
+
+/* How far apart the values of a channel with an interval are in the span and around it: its interval, or
+ * more where it was read, or moved, less often. Of what is used in such a time it is not known in which
+ * part of it. 0 for a channel without an interval. */
+double me_series_period_s(const struct me_series *series, const struct me_channel *channel, size_t c,
+                          size_t first, size_t last);
 
 /* What an activity channel shows from sample `first` to sample `last`. */
 struct me_activity {

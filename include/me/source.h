@@ -52,8 +52,10 @@ struct me_source {
     size_t first; /* of its channels among the meter's; set by the meter */
     /* Set by open: 0 if a reading takes microseconds; else its natural period in seconds, and a thread
      * of its own reads it (a library, a bus, a command, a file behind which firmware answers). The
-     * meter writes it into the channels. */
+     * meter writes it into the channels, but for those that open gave a longer one, which rest meanwhile. */
     double interval_s;
+    /* Set before each reading by the source's own thread: an edge wants it, so no channel may rest. */
+    bool for_edge;
     void *state;
 };
 

@@ -49,6 +49,11 @@ DIR *me_root_opendir(const struct me_root *root, const char *path)
     return dir;
 }
 
+bool me_root_exists(const struct me_root *root, const char *path)
+{
+    return !faccessat(root->fd, path, F_OK, 0) || errno == EACCES;
+}
+
 static int read_all(int fd, char *text, size_t size)
 {
     size_t len = 0;

@@ -16,6 +16,7 @@
 
 #define TICK_MS                   100
 #define STOP_GRACE_MS             200 /* mpirun kills its ranks one second after it asked them to end */
+#define ABANDON_NS                (ME_NS_PER_S / 5)
 #define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
 
 /* Everything the record says goes through here: to memory, from which it is gathered, and to the
@@ -338,13 +339,23 @@ static int open_station(struct me_station *st, const char *root, struct me_error
 static void close_station(struct me_station *st)
 {
     me_child_release(st->child);
-    me_sampler_stop(st->sampler);
-    me_meter_close(&st->meter);
+    if (!st->meter_is_busy) me_meter_close(&st->meter);
     me_series_release(&st->series);
     me_workload_argv_free(st->argv);
     free(st->strip_env);
     free(st->regions);
     pthread_mutex_destroy(&st->emitting);
+}
+
+/* No chunk may come behind the end. After an interrupt little time is left: mpirun kills, and a meter's
+ * command may take seconds. */
+static void stop_sampler(struct me_station *st)
+{
+    if (st->stopped)
+        st->meter_is_busy = !me_sampler_abandon(st->sampler, ABANDON_NS);
+    else
+        me_sampler_stop(st->sampler);
+    st->sampler = NULL;
 }
 
 int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,
@@ -357,8 +368,7 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
     int rc = open_station(&st, options->root, &local);
     if (!rc) rc = run_phases(&st, &local);
     if (rc) snprintf(st.failed, sizeof st.failed, "%.255s", local.text);
-    me_sampler_stop(st.sampler); /* no chunk may come behind the end */
-    st.sampler = NULL;
+    stop_sampler(&st);
     enum me_machine_status status = st.stopped     ? ME_STATUS_INTERRUPTED
                                     : st.failed[0] ? ME_STATUS_FAILED
                                                    : ME_STATUS_OK;

@@ -20,6 +20,7 @@ struct me_station {
     struct me_link *link;
     struct me_facts facts;
     struct me_meter meter;
+    bool meter_is_busy; /* a reading is under way that nobody waits for: it is not closed */
     struct me_series series;
     struct me_sampler *sampler;
     struct me_sampler_stats before; /* at the begin of the phase */

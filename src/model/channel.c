@@ -178,6 +178,42 @@ void me_channels_scopes(const struct me_channel *channels, size_t n, char *text,
     }
 }
 
+/* Of the sources' reasons, those of what is in another channel or in no total at all. Any other is taken for
+ * something that is missing: a machine that is not ranked says why, one that lacks a part would not. */
+bool me_channel_is_missing(const char *why_not)
+{
+    static const char *const held_elsewhere[] = {
+        "repeats ",
+        "mirrors ",
+        "taken for the same meter as ",
+        " again, by way of another CPU",
+        "a part of ",
+        "a cross-check",
+        "its energy counter is read",
+        "the chip's first sensor counts",
+        "its card covers it",
+        "package covers it",
+        "the node's meter shows the same",
+        "second die of its module",
+        "not visible to the workload",
+        "its input counts",
+        "one rail of several",
+        "over a shorter window",
+        "each has its own meter",
+        "it charges the battery too",
+        "it measures a battery",
+        "an unknown sensor",
+        "of unknown kind",
+        "nothing says what each of them measures",
+        "neither the machine's total nor",
+        "0 W is no reading",
+    };
+    if (!why_not[0] || !strncmp(why_not, OUR_REASON, strlen(OUR_REASON))) return false;
+    for (size_t i = 0; i < sizeof held_elsewhere / sizeof *held_elsewhere; i++)
+        if (strstr(why_not, held_elsewhere[i])) return false;
+    return true;
+}
+
 double me_channel_safe_interval_s(const struct me_channel *channel)
 {
     if (channel->activity || channel->kind != ME_KIND_COUNTER || !channel->range) return INFINITY;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FEW_VALUES 10 /* of a slow channel in a phase: its edges are then a tenth of it, or more */
+
 int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample)
 {
     return (int64_t)((uint64_t)record->series.time_ns[sample] + (uint64_t)record->facts.unix_minus_mono_ns);
@@ -42,9 +44,27 @@ enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t
     const struct me_channel *channel = &record->channels[c];
     double duration_s = me_evaluate_duration_s(record, first, last);
     enum me_fault fault = me_series_energy(&record->series, channel, c, first, last, energy);
-    if (!fault && duration_s < channel->interval_s) return ME_FAULT_SHORT;
+    if (!fault && duration_s < me_series_period_s(&record->series, channel, c, first, last))
+        return ME_FAULT_SHORT;
     if (fault || channel->kind != ME_KIND_COUNTER || energy->uj) return fault;
     return duration_s > 0 ? ME_FAULT_SHORT : fault;
+}
+
+/* What a slow channel used about an edge may belong to the other side of it: where that is much of a
+ * phase, it is said, of the slowest channel. */
+static void remark_coarse(const struct me_record *record, size_t first, size_t last, char *note, size_t size)
+{
+    double duration_s = me_evaluate_duration_s(record, first, last), longest_s = 0;
+    const char *name = NULL;
+    for (size_t c = 0; c < record->channel_count; c++) {
+        if (!record->channels[c].counted) continue;
+        double period_s = me_series_period_s(&record->series, &record->channels[c], c, first, last);
+        if (period_s <= longest_s) continue;
+        longest_s = period_s;
+        name = record->channels[c].name;
+    }
+    if (name && longest_s * FEW_VALUES > duration_s)
+        me_rows_remark(note, size, "coarse: %s has a value each %.2g s only", name, longest_s);
 }
 
 double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
@@ -66,6 +86,7 @@ double me_evaluate_total_j(const struct me_record *record, size_t first, size_t 
             first_fault = fault;
         }
     }
+    if (counted && !faults && is_phase) remark_coarse(record, first, last, note, size);
     if (counted && !faults) return me_energy_j(total);
     if (faults)
         remark_fault(note, size, record->channels[to_blame].name, first_fault, faults - 1);

@@ -15,7 +15,8 @@ enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t
                                 struct me_energy *energy);
 /* Energy of the counted channels between two samples, a phase or a call of a region. Of calls there are
  * many and short ones, and the 0 of one makes up for the whole tick of another. If it is not known:
- * NaN, and the first channel to blame with its reason is remarked in `note`. */
+ * NaN, and the first channel to blame with its reason is remarked in `note`. That a slow channel has fewer
+ * than ten values in a phase is remarked too. */
 double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
                            char *note, size_t size);
 double me_evaluate_duration_s(const struct me_record *record, size_t first, size_t last);

@@ -28,13 +28,21 @@ static int compare(const void *a, const void *b)
     return (x->last < y->last) - (x->last > y->last); /* the outer one first */
 }
 
-/* Of the counted channels: in less time, the slowest of them was hardly read. */
+/* Of the counted channels. What is shorter got the mean of what lay around it: of two regions that take
+ * turns, the hungry one would be flattered and the other one blamed. */
 static double longest_interval_s(const struct me_record *record)
 {
     double longest_s = 0;
     for (size_t c = 0; c < record->channel_count; c++)
         if (record->channels[c].counted) longest_s = fmax(longest_s, record->channels[c].interval_s);
     return longest_s;
+}
+
+static double mean_length_s(const struct me_record *record, const struct me_region_call *calls, size_t n)
+{
+    double sum_s = 0;
+    for (size_t i = 0; i < n; i++) sum_s += me_evaluate_duration_s(record, calls[i].first, calls[i].last);
+    return sum_s / (double)n;
 }
 
 /* Adds the calls [0, n) of one region in one repeat, sorted by their begin. A call within another of
@@ -44,17 +52,18 @@ static void fill_row(struct me_row_region *row, const struct me_record *record,
 {
     char note[64] = "";
     uint32_t covered = calls[0].first;
+    bool is_known = mean_length_s(record, calls, n) >= longest_interval_s(record);
     for (size_t i = 0; i < n; i++) {
         if (i && calls[i].last <= covered && calls[i].first < covered) continue;
         uint32_t first = calls[i].first > covered ? calls[i].first : covered;
         row->calls++;
         row->duration_s += me_evaluate_duration_s(record, first, calls[i].last);
-        row->energy_j += me_evaluate_total_j(record, first, calls[i].last, false, note, sizeof note);
+        row->energy_j +=
+            is_known ? me_evaluate_total_j(record, first, calls[i].last, false, note, sizeof note) : NAN;
         covered = calls[i].last;
     }
     /* No tick in all of its calls: its energy is less than a tick's, and not 0. */
     if (row->duration_s > 0 && row->energy_j <= 0) row->energy_j = NAN;
-    if (row->duration_s < longest_interval_s(record)) row->energy_j = NAN;
 }
 
 int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,

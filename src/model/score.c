@@ -56,26 +56,17 @@ static bool begins_with(const char *text, const char *begin)
     return !strncmp(text, begin, strlen(begin));
 }
 
-/* A channel that is left out because it cannot be had (unreadable, dead, stalled), not because another
- * one holds its energy. The texts are those of me_channels_count and of the sources. */
-static bool is_missing(const struct me_row_channel *row)
-{
-    static const char *const held_elsewhere[] = {"not added: ", "repeats ", "mirrors ",
-                                                 "a zone of unknown kind"};
-    if (row->counted || !row->why_not[0]) return false;
-    for (size_t i = 0; i < sizeof held_elsewhere / sizeof *held_elsewhere; i++)
-        if (begins_with(row->why_not, held_elsewhere[i])) return false;
-    return true;
-}
-
-/* One package of two is no total of packages: where a scope counts, all of its channels must. */
+/* One package of two is no total of packages: where a scope counts, all of its channels must. And a GPU
+ * that cannot be read is missing wherever no wider meter covers it: it is what the workload may be for. */
 static void find_gap(const struct me_result *result, struct standing *standing)
 {
     for (size_t i = 0; i < result->channel_count && !standing->gap; i++) {
         const struct me_row_channel *row = &result->channels[i];
         int scope = number_of_scope(row->scope);
         if (row->machine_id != standing->machine->machine_id || scope < 0) continue;
-        if (standing->scopes & 1u << scope && is_missing(row)) standing->gap = row;
+        bool is_due = standing->scopes & 1u << scope || (scope == ME_SCOPE_GPU && standing->scopes &&
+                                                         standing->scopes < 1u << ME_SCOPE_PLATFORM);
+        if (is_due && !row->counted && me_channel_is_missing(row->why_not)) standing->gap = row;
     }
 }
 

@@ -92,6 +92,7 @@ struct walk {
     const struct me_channel *channel;
     size_t c, first, last; /* the span */
     size_t from, to;       /* the good readings that hold it: the span itself, or around it */
+    size_t near;           /* the last good reading at or before the begin; `from` may lie before it */
     uint64_t whole;        /* of steps inside the span, exact */
     double parts;          /* of steps that an edge cuts */
     size_t moved;          /* counters: the reading that last showed a new value */
@@ -125,9 +126,12 @@ static enum me_fault follow_counter(struct walk *w, size_t before, size_t after)
     if (fault) return fault;
     uint64_t since_ns = interval_ns(w->series, w->moved, after) + stalls_ns;
     if (is < was && !can_be_wrap(step, channel->range, since_ns, safe_ns)) return ME_FAULT_BACKWARDS;
-    bool stood = step && w->moved == w->from && interval_ns(w->series, w->from, before) > stalls_ns;
-    if (stood && !channel->activity) return ME_FAULT_STALLED;
-    if (step) w->moved = after;
+    bool stood = step && w->moved == w->from && interval_ns(w->series, w->near, before) > stalls_ns;
+    if (stood && before > w->near && !channel->activity) return ME_FAULT_STALLED;
+    if (!step) return ME_FAULT_NONE;
+    /* It is what was used since the step before it, however often the counter was read meanwhile. */
+    if (!channel->activity) before = w->moved;
+    w->moved = after;
     if (is_cut(w, before, after))
         w->parts += (double)step * share_inside(w, before, after);
     else if (__builtin_add_overflow(w->whole, step, &w->whole))
@@ -169,6 +173,59 @@ static enum me_fault follow(struct walk *w)
     return stood && !w->channel->activity ? ME_FAULT_STALLED : ME_FAULT_NONE;
 }
 
+/* Where a counter may have moved last before the span, and will next behind it. */
+struct reach {
+    size_t begin, end;   /* sought from these samples on, ... */
+    uint64_t longest_ns; /* ... so far and no further */
+};
+
+/* One and a half of the longest time between two steps within the span: a GPU that rested at 0 W stood still
+ * for longer before it got to work, and what it shows next was not used meanwhile. A stall's time about the
+ * edges where the span has no two steps. */
+static struct reach find_reach(const struct walk *w)
+{
+    struct reach reach = {.begin = w->first, .end = w->last, .longest_ns = stall_ns(w->channel)};
+    size_t shown = w->near, first = 0, step = 0;
+    uint64_t longest_ns = 0;
+    for (size_t i = w->near; i <= w->last; i++) {
+        const struct me_reading *reading = at(w->series, w->c, i);
+        if (!is_good(reading, ME_KIND_COUNTER) || reading->count == at(w->series, w->c, shown)->count)
+            continue;
+        if (!step) first = i;
+        if (step && interval_ns(w->series, step, i) > longest_ns)
+            longest_ns = interval_ns(w->series, step, i);
+        shown = step = i;
+    }
+    longest_ns += longest_ns / 2;
+    if (longest_ns && longest_ns < reach.longest_ns)
+        reach = (struct reach){.begin = first, .end = step, .longest_ns = longest_ns};
+    return reach;
+}
+
+/* A counter that moves less often than it is read: from the reading that first showed the value at the
+ * begin to the one that first shows a new value behind the end, for only there the value is true. */
+static void reach_steps(struct walk *w)
+{
+    const struct me_series *series = w->series;
+    const struct reach reach = find_reach(w);
+    const uint64_t begin = at(series, w->c, w->from)->count;
+    size_t last = w->near;
+    for (size_t i = w->from; i-- > 0 && interval_ns(series, i, reach.begin) <= reach.longest_ns;) {
+        if (!is_good(at(series, w->c, i), ME_KIND_COUNTER)) continue;
+        if (at(series, w->c, i)->count != begin) break;
+        w->from = i;
+    }
+    for (size_t i = w->near; i <= w->last; i++)
+        if (is_good(at(series, w->c, i), ME_KIND_COUNTER)) last = i;
+    const uint64_t end = at(series, w->c, last)->count;
+    for (size_t i = w->to; i < series->count && interval_ns(series, reach.end, i) <= reach.longest_ns; i++) {
+        const struct me_reading *reading = at(series, w->c, i);
+        if (!is_good(reading, ME_KIND_COUNTER) || reading->count == end) continue;
+        if (reading->count > end || w->channel->range) w->to = i;
+        return;
+    }
+}
+
 /* The good readings around the span of a channel that is not read at its edges. */
 static enum me_fault reach_around(struct walk *w)
 {
@@ -184,7 +241,11 @@ static enum me_fault reach_around(struct walk *w)
         }
     for (w->to = w->last; w->to > w->from && time_ns[w->to - 1] == time_ns[w->last];) w->to--;
     while (w->to < end && !is_good(at(w->series, w->c, w->to), kind)) w->to++;
-    if (before && w->to < end) return ME_FAULT_NONE;
+    w->near = w->from;
+    if (before && w->to < end) {
+        if (kind == ME_KIND_COUNTER && !w->channel->activity) reach_steps(w);
+        return ME_FAULT_NONE;
+    }
     for (size_t i = w->first; i <= w->last; i++)
         if (at(w->series, w->c, i)->state != ME_READING_ABSENT) return ME_FAULT_EDGE;
     return ME_FAULT_ABSENT;
@@ -207,6 +268,7 @@ enum me_fault me_series_energy(const struct me_series *series, const struct me_c
                         .first = first,
                         .last = last,
                         .from = first,
+                        .near = first,
                         .to = last};
     if (channel->activity) return ME_FAULT_ABSENT;
     enum me_fault fault = walk_span(&walk);
@@ -216,6 +278,24 @@ enum me_fault me_series_energy(const struct me_series *series, const struct me_c
     if (__builtin_add_overflow(walk.whole, (uint64_t)llround(walk.parts), &uj)) return ME_FAULT_RANGE;
     energy->uj = uj;
     return ME_FAULT_NONE;
+}
+
+double me_series_period_s(const struct me_series *series, const struct me_channel *channel, size_t c,
+                          size_t first, size_t last)
+{
+    struct walk w = {.series = series, .channel = channel, .c = c, .first = first, .last = last};
+    uint64_t longest_ns = 0;
+    if (channel->interval_s <= 0 || reach_around(&w)) return channel->interval_s;
+    size_t knot = w.from;
+    for (size_t i = w.from; i <= w.to; i++) {
+        const struct me_reading *reading = at(series, c, i);
+        if (!is_good(reading, channel->kind)) continue;
+        if (channel->kind == ME_KIND_COUNTER && i < w.to && reading->count == at(series, c, knot)->count)
+            continue;
+        if (interval_ns(series, knot, i) > longest_ns) longest_ns = interval_ns(series, knot, i);
+        knot = i;
+    }
+    return fmax(channel->interval_s, (double)longest_ns * 1e-9);
 }
 
 static void find_extremes(const struct walk *w, struct me_activity *activity)
@@ -239,6 +319,7 @@ enum me_fault me_series_activity(const struct me_series *series, const struct me
                         .first = first,
                         .last = last,
                         .from = first,
+                        .near = first,
                         .to = last};
     enum me_fault fault = walk_span(&walk);
     if (fault) return fault;

@@ -55,25 +55,6 @@ static bool has_ticked(const struct me_sampler *s)
            s->readings[s->lead].count != s->best[s->lead].count;
 }
 
-/* Reads on until the leading counter moves. A tick that passed while this thread was not running is
- * let go for the next. */
-static int64_t take_at_tick(struct me_sampler *s)
-{
-    int64_t best_ns = take_best(s), until_ns = best_ns + TICK_WAIT_NS, before_ns = best_ns;
-    while (has_lead(s) && before_ns < until_ns) {
-        int64_t time_ns;
-        me_sampler_take(s, &time_ns);
-        bool sharp = time_ns - before_ns <= SHARP_NS;
-        before_ns = time_ns;
-        if (count_failed(s)) continue;
-        bool ticked = has_ticked(s);
-        take_over(s);
-        best_ns = time_ns;
-        if (ticked && sharp) break;
-    }
-    return best_ns;
-}
-
 /* If the tick moved while the channels were read, some of them may show the time before it: the next
  * reading shows all of them after it. */
 static int64_t take_now(struct me_sampler *s)
@@ -84,6 +65,23 @@ static int64_t take_now(struct me_sampler *s)
     if (took_ns > ME_LONG_READING_NS || count_failed(s) || !has_ticked(s)) return best_ns;
     take_over(s);
     return time_ns;
+}
+
+/* Reads on until the leading counter moves. A tick that passed while this thread was not running is
+ * let go for the next; where none is met, the edge is one at any moment. */
+static int64_t take_at_tick(struct me_sampler *s)
+{
+    int64_t time_ns, before_ns = take_best(s), until_ns = before_ns + TICK_WAIT_NS;
+    while (has_lead(s) && before_ns < until_ns) {
+        me_sampler_take(s, &time_ns);
+        bool sharp = time_ns - before_ns <= SHARP_NS;
+        before_ns = time_ns;
+        if (count_failed(s)) continue;
+        bool ticked = has_ticked(s);
+        take_over(s);
+        if (ticked && sharp) return time_ns;
+    }
+    return take_now(s);
 }
 
 int me_sampler_edge(struct me_sampler *s, enum me_edge edge, size_t *index, struct me_error *err)

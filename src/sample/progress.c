@@ -9,15 +9,24 @@ static bool is_read(const struct me_sampler *s, size_t c, size_t sample)
     return s->series->readings[sample * s->series->channels + c].state == ME_READING_OK;
 }
 
-/* The newest good reading of the channel after sample `first`; false if there is none. */
+/* The newest good reading of the channel after sample `first`; false if there is none. Of a slow counter
+ * the newest that showed a new value: energies up to other readings do not add up. */
 static bool find_newest(const struct me_sampler *s, size_t c, size_t first, size_t *newest)
 {
-    for (size_t i = s->series->count; i-- > first + 1;)
-        if (is_read(s, c, i)) {
-            *newest = i;
-            return true;
-        }
-    return false;
+    const struct me_channel *channel = &s->meter->channels[c];
+    const struct me_reading *readings = s->series->readings;
+    bool steps = channel->interval_s > 0 && channel->kind == ME_KIND_COUNTER, found = false;
+    size_t n = s->series->channels;
+    for (size_t i = s->series->count; i-- > first + 1;) {
+        if (!is_read(s, c, i)) continue;
+        if (found && readings[i * n + c].count != readings[*newest * n + c].count) return true;
+        *newest = i;
+        found = true;
+        if (!steps) return true;
+    }
+    for (size_t i = first + 1; found && i-- > 0;)
+        if (is_read(s, c, i)) return readings[i * n + c].count != readings[*newest * n + c].count;
+    return found;
 }
 
 /* Mean power of one channel over the second (or two of its intervals) before its newest reading. */

@@ -82,8 +82,17 @@ static void ask_for_realtime(struct me_sampler *s)
              error ? ", SCHED_FIFO refused: %s" : ", SCHED_FIFO", strerrorname_np(error));
 }
 
-/* Waits for absolute instants, so that lateness never adds up; on a condition and not in a sleep, so
- * that stopping does not take a period. The lock is free while it waits. */
+/* A semaphore, so that stopping does not take a period. Not a condition: the lock that comes with one is
+ * taken back as if others waited for it too, and each unlock then asks the kernel. */
+static void rest_until(struct me_sampler *s, int64_t due_ns)
+{
+    struct timespec due = {.tv_sec = due_ns / ME_NS_PER_S, .tv_nsec = due_ns % ME_NS_PER_S};
+    pthread_mutex_unlock(&s->lock);
+    sem_clockwait(&s->wake, CLOCK_MONOTONIC, &due);
+    pthread_mutex_lock(&s->lock);
+}
+
+/* Waits for absolute instants, so that lateness never adds up. The lock is free while it waits. */
 static void *run(void *arg)
 {
     struct me_sampler *s = arg;
@@ -95,7 +104,7 @@ static void *run(void *arg)
     while (!s->stopping) {
         int64_t now_ns = me_clock_mono_ns(), time_ns;
         if (now_ns < due_ns) {
-            me_sampler_wait_until(s, &s->wake, due_ns);
+            rest_until(s, due_ns);
             continue;
         }
         if (now_ns - due_ns > s->period_ns / 2) s->late++;
@@ -139,7 +148,7 @@ static void init_locks(struct me_sampler *s)
     pthread_mutex_init(&s->lock, &attr);
     pthread_mutexattr_destroy(&attr);
     pthread_mutex_init(&s->handing, NULL);
-    me_sampler_cond_init(&s->wake);
+    sem_init(&s->wake, 0, 0);
     me_sampler_cond_init(&s->news);
     me_sampler_cond_init(&s->courier_wake);
 }
@@ -148,7 +157,7 @@ static void destroy(struct me_sampler *s)
 {
     pthread_cond_destroy(&s->courier_wake);
     pthread_cond_destroy(&s->news);
-    pthread_cond_destroy(&s->wake);
+    sem_destroy(&s->wake);
     pthread_mutex_destroy(&s->handing);
     pthread_mutex_destroy(&s->lock);
     me_series_release(&s->part);
@@ -192,7 +201,7 @@ static void tell_to_stop(struct me_sampler *s)
 {
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
-    pthread_cond_signal(&s->wake);
+    sem_post(&s->wake);
     pthread_cond_signal(&s->courier_wake);
     me_pacers_ask(s, true);
     pthread_mutex_unlock(&s->lock);
@@ -265,4 +274,25 @@ void me_sampler_stop(struct me_sampler *s)
     me_courier_join(s);
     me_courier_hand_over(s);
     destroy(s);
+}
+
+bool me_sampler_abandon(struct me_sampler *s, int64_t wait_ns)
+{
+    if (!s) return true;
+    int64_t until_ns = me_clock_mono_ns() + wait_ns;
+    tell_to_stop(s);
+    pthread_join(s->thread, NULL);
+    me_courier_join(s);
+    bool have_ended = me_pacers_have_ended(s, until_ns);
+    pthread_mutex_lock(&s->lock);
+    s->abandoned = true;
+    pthread_mutex_unlock(&s->lock);
+    me_courier_hand_over(s);
+    if (!have_ended) {
+        me_pacers_leave(s);
+        return false; /* what it holds is theirs */
+    }
+    me_pacers_join(s);
+    destroy(s);
+    return true;
 }

@@ -10,6 +10,7 @@
 
 #include "me/sample.h"
 #include <pthread.h>
+#include <semaphore.h>
 
 #define ME_LONG_READING_NS INT64_C(500000)
 
@@ -18,11 +19,13 @@ struct me_pacer {
     size_t source;
     int64_t interval_ns;
     pthread_t thread;
-    bool started;
+    bool started, ended;
     pthread_cond_t wake;
     bool asked, hurried;         /* an edge passed: read soon; read now */
     int64_t begin_ns, end_ns;    /* of its last reading; 0: none yet */
     struct me_reading *readings; /* its own: one sample */
+    struct me_reading *mark;     /* another, and what has moved since it is to be known */
+    bool ticked;                 /* all of its counted counters have */
 };
 
 struct me_progress_part { /* what me_sampler_now has added up of a channel already */
@@ -32,10 +35,11 @@ struct me_progress_part { /* what me_sampler_now has added up of a channel alrea
 
 struct me_sampler {
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* the sampling thread's */
+    sem_t wake;          /* the sampling thread's: posted to stop it */
     pthread_cond_t news; /* a pacer made its first reading */
     pthread_t thread;
     bool stopping;
+    bool abandoned; /* nobody wants the readings that are still under way */
     struct me_meter *meter;
     struct me_series *series;
     int64_t period_ns, last_ns;         /* last_ns: time of the newest sample of the fast sources */
@@ -80,6 +84,10 @@ int me_pacers_start(struct me_sampler *s, struct me_error *err);
 void me_pacers_ask(struct me_sampler *s, bool hurry); /* with the lock held */
 /* Joins them; each reads once more if its last reading began before the last edge. */
 void me_pacers_join(struct me_sampler *s);
+/* Waits until all have ended, at most until then. */
+bool me_pacers_have_ended(struct me_sampler *s, int64_t until_ns);
+/* Nobody will join them: they end by themselves, and what they hold is never freed. */
+void me_pacers_leave(struct me_sampler *s);
 int64_t me_pacers_cpu_ns(const struct me_sampler *s);
 
 int me_courier_start(struct me_sampler *s, struct me_error *err);

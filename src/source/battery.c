@@ -1,5 +1,7 @@
 #include "battery.h"
+#include "file.h"
 #include "me/clock.h"
+#include "ops.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -62,38 +64,14 @@ int me_battery_product_watts(long long current_ua, long long voltage_uv, double 
     return to_watts(magnitude_ua * (double)voltage_uv * 1e-12, watts);
 }
 
-/* The text of an open file without its newline; 0 or an errno. */
-static int read_text(int fd, char *text, size_t size)
-{
-    ssize_t len;
-    do len = pread(fd, text, size - 1, 0);
-    while (len < 0 && errno == EINTR);
-    if (len < 0) return errno;
-    while (len > 0 && strchr(" \t\n", text[len - 1])) len--;
-    text[len] = '\0';
-    return len ? 0 : ENODATA;
-}
-
-static int read_number(int fd, long long *value)
-{
-    char text[32], *end;
-    int error = fd < 0 ? ENOENT : read_text(fd, text, sizeof text);
-    if (error) return error;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (errno || end == text || *end) return EINVAL;
-    *value = number;
-    return 0;
-}
-
 static int read_battery_watts(const struct battery *battery, double *watts)
 {
     long long power, current, voltage;
     int error;
     if (battery->power >= 0)
-        return (error = read_number(battery->power, &power)) ? error : me_battery_watts(power, watts);
-    if ((error = read_number(battery->current, &current))) return error;
-    if ((error = read_number(battery->voltage, &voltage))) return error;
+        return (error = me_file_number(battery->power, &power)) ? error : me_battery_watts(power, watts);
+    if ((error = me_file_number(battery->current, &current))) return error;
+    if ((error = me_file_number(battery->voltage, &voltage))) return error;
     return me_battery_product_watts(current, voltage, watts);
 }
 
@@ -104,11 +82,11 @@ static int check_alone(const struct state *state, enum me_battery_status *status
     bool discharges = false;
     for (size_t i = 0; i < state->adapter_count; i++) {
         long long online;
-        if (!read_number(state->adapters[i], &online) && online) return ENODATA;
+        if (!me_file_number(state->adapters[i], &online) && online) return ENODATA;
     }
     for (size_t i = 0; i < state->battery_count; i++) {
         char text[32];
-        int error = read_text(state->batteries[i].status, text, sizeof text);
+        int error = me_file_text(state->batteries[i].status, text, sizeof text);
         if (error) return error == ENODATA ? EINVAL : error;
         status[i] = me_battery_status(text);
         if (status[i] == ME_BATTERY_POWERED) return ENODATA;
@@ -138,10 +116,10 @@ static int read_used(struct battery *battery, double *used_uj)
 {
     long long left, voltage_uv;
     double uj_per_step = UWH_TO_UJ;
-    int error = read_number(battery->energy >= 0 ? battery->energy : battery->charge, &left);
+    int error = me_file_number(battery->energy >= 0 ? battery->energy : battery->charge, &left);
     if (error) return error;
     if (battery->energy < 0) { /* uAh x uV = 1e-12 Wh = 3.6e-3 uJ */
-        if ((error = read_number(battery->voltage, &voltage_uv))) return error;
+        if ((error = me_file_number(battery->voltage, &voltage_uv))) return error;
         uj_per_step = (double)voltage_uv * 3.6e-3;
     }
     double fell = battery->has_last ? (double)battery->last_left - (double)left : 0;
@@ -166,11 +144,6 @@ static int read_left(struct state *state, uint64_t *used_uj)
     return 0;
 }
 
-static struct me_reading failed(int error)
-{
-    return (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
-}
-
 static void read_batteries(struct me_source *source, struct me_reading *readings)
 {
     struct state *state = source->state;
@@ -181,20 +154,17 @@ static void read_batteries(struct me_source *source, struct me_reading *readings
     if (alone == ENODATA) state->powered_ns = now_ns;
     if (state->has_power) {
         struct me_reading *reading = &readings[next++];
-        double watts;
+        double watts = 0;
         int error = alone ? alone : read_watts(state, status, &watts);
         if (alone == ENODATA || (!alone && !me_battery_has_settled(state->powered_ns, now_ns)))
             *reading = (struct me_reading){.state = ME_READING_ABSENT};
-        else if (error)
-            *reading = failed(error);
         else
-            *reading = (struct me_reading){.state = ME_READING_OK, .level = watts};
+            *reading = me_ops_level(error, watts);
     }
     if (state->has_left) {
-        uint64_t used_uj;
+        uint64_t used_uj = 0;
         int error = read_left(state, &used_uj);
-        readings[next] =
-            error ? failed(error) : (struct me_reading){.state = ME_READING_OK, .count = used_uj};
+        readings[next] = me_ops_count(error, used_uj);
     }
 }
 
@@ -218,7 +188,7 @@ static int open_number(const struct me_root *root, const char *supply, const cha
 {
     long long value;
     int fd = open_file(root, supply, file);
-    if (fd < 0 || !read_number(fd, &value)) return fd;
+    if (fd < 0 || !me_file_number(fd, &value)) return fd;
     close(fd);
     return -1;
 }
@@ -308,18 +278,13 @@ static void close_batteries(struct me_source *source)
         free(state->batteries);
         free(state->adapters);
     }
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static void describe(struct me_source *source)
 {
     const struct state *state = source->state;
-    const struct me_channel common = {.source = "battery",
-                                      .scope = ME_SCOPE_PLATFORM,
+    const struct me_channel common = {.scope = ME_SCOPE_PLATFORM,
                                       .cls = ME_CLASS_INTEGRATED,
                                       .package = -1,
                                       .max_power_w = BOUND_W,

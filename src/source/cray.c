@@ -1,5 +1,7 @@
 #include "cray.h"
+#include "file.h"
 #include "me/clock.h"
+#include "ops.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,9 +20,9 @@ enum {
 struct state {
     int freshness; /* -1: this node has none */
     int64_t moved_ns, stall_ns;
-    unsigned long long scan; /* the freshness of the last reading, since moved_ns */
-    size_t readable;         /* when it was opened */
-    int error;               /* of the last that was not */
+    uint64_t scan;   /* the freshness of the last reading, since moved_ns */
+    size_t readable; /* when it was opened */
+    int error;       /* of the last that was not */
     size_t count;
     struct meter {
         int fd;
@@ -56,58 +58,22 @@ int me_cray_parse(const char *text, const char *unit, uint64_t *micro)
     return 0;
 }
 
-/* 0 or an errno. */
-static int read_text(int fd, char *text, size_t size)
-{
-    ssize_t len;
-    do len = pread(fd, text, size - 1, 0);
-    while (len < 0 && errno == EINTR);
-    if (len < 0) return errno;
-    text[len] = '\0';
-    return 0;
-}
-
 static int read_micro(int fd, const char *unit, uint64_t *micro)
 {
     char text[80];
-    int error = read_text(fd, text, sizeof text);
+    int error = me_file_text(fd, text, sizeof text);
     return error ? error : me_cray_parse(text, unit, micro);
-}
-
-static int read_scan(int fd, unsigned long long *scan)
-{
-    char text[32], *end;
-    int error = read_text(fd, text, sizeof text);
-    if (error) return error;
-    if (!isdigit((unsigned char)text[0])) return EPROTO;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno || (*end && strcmp(end, "\n"))) return EPROTO;
-    *scan = value;
-    return 0;
 }
 
 static void read_meter(const struct meter *meter, struct me_reading *reading)
 {
     uint64_t micro = 0;
     int error = meter->fd < 0 ? ENOENT : read_micro(meter->fd, meter->gauge ? "W" : "J", &micro);
-    *reading =
-        (struct me_reading){.state = error ? ME_READING_FAILED : ME_READING_OK, .error = (int16_t)error};
-    if (error) return;
-    if (meter->gauge)
-        reading->level = (double)micro * 1e-6;
-    else
-        reading->count = micro;
-}
-
-static void fail_all(const struct state *state, struct me_reading *readings, int error)
-{
-    for (size_t i = 0; i < state->count; i++)
-        readings[i] = (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
+    *reading = meter->gauge ? me_ops_level(error, (double)micro * 1e-6) : me_ops_count(error, micro);
 }
 
 /* Has the controller stopped? Its counters then stand still, and would show 0 W. */
-static bool is_stalled(struct state *state, unsigned long long scan)
+static bool is_stalled(struct state *state, uint64_t scan)
 {
     int64_t now_ns = me_clock_mono_ns();
     if (scan != state->scan) {
@@ -120,17 +86,17 @@ static bool is_stalled(struct state *state, unsigned long long scan)
 static void read_cray(struct me_source *source, struct me_reading *readings)
 {
     struct state *state = source->state;
-    unsigned long long before = 0, after = 0;
+    uint64_t before = 0, after = 0;
     for (int i = 0; i < TRIES; i++) {
-        int error = state->freshness < 0 ? 0 : read_scan(state->freshness, &before);
+        int error = state->freshness < 0 ? 0 : me_file_count(state->freshness, &before);
         for (size_t m = 0; !error && m < state->count; m++) read_meter(&state->meters[m], &readings[m]);
-        if (!error && state->freshness >= 0) error = read_scan(state->freshness, &after);
+        if (!error && state->freshness >= 0) error = me_file_count(state->freshness, &after);
         if (!error && before != after) continue;
         if (!error && state->freshness >= 0 && is_stalled(state, after)) error = ETIMEDOUT;
-        if (error) fail_all(state, readings, error);
+        if (error) me_ops_fail(source, readings, error);
         return;
     }
-    fail_all(state, readings, EAGAIN); /* values of several scans */
+    me_ops_fail(source, readings, EAGAIN); /* values of several scans */
 }
 
 static void close_cray(struct me_source *source)
@@ -139,11 +105,7 @@ static void close_cray(struct me_source *source)
     for (size_t i = 0; state && i < state->count; i++)
         if (state->meters[i].fd >= 0) close(state->meters[i].fd);
     if (state && state->freshness >= 0) close(state->freshness);
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static int open_file(const struct me_root *root, const char *name)
@@ -165,8 +127,7 @@ static void add_meter(struct me_source *source, const struct me_root *root, cons
     *channel = (struct me_channel){.scope = scope,
                                    .kind = gauge ? ME_KIND_GAUGE : ME_KIND_COUNTER,
                                    .cls = gauge ? ME_CLASS_INTEGRATED : ME_CLASS_COUNTER,
-                                   .package = -1,
-                                   .source = "cray"};
+                                   .package = -1};
     snprintf(channel->name, sizeof channel->name, "%s", name);
     snprintf(channel->unit, sizeof channel->unit, "%s", gauge ? "W" : "uJ");
     if (fd >= 0) channel->provenance = me_root_provenance(fd);

@@ -1,5 +1,6 @@
 #include "events.h"
 #include "cpu.h"
+#include "ops.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +22,7 @@ static void judge(const struct state *state, struct me_reading *readings)
         for (size_t i = 0; i < group->count; i++) {
             struct me_reading *reading = &readings[group->at[i]];
             if (group->error)
-                *reading = readings[state->count] =
-                    (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)group->error};
+                *reading = readings[state->count] = me_ops_count(group->error, 0);
             else if (group->waiting && reading->state == ME_READING_OK)
                 *reading = (struct me_reading){.state = ME_READING_ABSENT};
         }
@@ -38,9 +38,8 @@ static void read_events(struct me_source *source, struct me_reading *readings)
         me_events_read_group(&state->groups.groups[g], state->totals, &share);
         if (share < least) least = share;
     }
-    for (size_t e = 0; e < state->count; e++)
-        readings[e] = (struct me_reading){.state = ME_READING_OK, .count = state->totals[e]};
-    readings[state->count] = (struct me_reading){.state = ME_READING_OK, .level = least};
+    for (size_t e = 0; e < state->count; e++) readings[e] = me_ops_count(0, state->totals[e]);
+    readings[state->count] = me_ops_level(0, least);
     judge(state, readings);
 }
 
@@ -48,11 +47,7 @@ static void close_events(struct me_source *source)
 {
     struct state *state = source->state;
     if (state) me_events_close_groups(&state->groups);
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 /* What no processor here has gets no channel; the groups' numbers of events follow. */
@@ -82,7 +77,6 @@ static void describe(struct me_source *source)
         *channel = (struct me_channel){.kind = is_share ? ME_KIND_GAUGE : ME_KIND_COUNTER,
                                        .cls = ME_CLASS_COUNTER,
                                        .scope = ME_SCOPE_NODE,
-                                       .source = "events",
                                        .unit = "1",
                                        .activity = true,
                                        .package = -1,
@@ -158,11 +152,12 @@ static int open_named(struct me_source *source, const struct me_source_setup *se
 
 static int open_events(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)
 {
-    const char *why = me_events_is_none(setup->options->events) ? "not wanted"
-                      : !setup->live ? "the running kernel counts them, and these files are not its own"
-                                     : NULL;
-    if (why) {
-        snprintf(source->reason, sizeof source->reason, "%s", why);
+    if (me_events_is_none(setup->options->events)) {
+        snprintf(source->reason, sizeof source->reason, "not wanted (--events none)");
+        return 0;
+    }
+    if (!setup->live) {
+        me_ops_say_foreign(source);
         return 0;
     }
     source->state = calloc(1, sizeof(struct state));

@@ -76,7 +76,7 @@ static void read_external(struct me_source *source, struct me_reading *readings)
         uint64_t micro = 0;
         int64_t now_ns = me_clock_mono_ns();
         readings[i] = (struct me_reading){.state = ME_READING_ABSENT};
-        if (!is_due(state, meter, now_ns)) continue;
+        if (!source->for_edge && !is_due(state, meter, now_ns)) continue;
         meter->read_ns = now_ns;
         int error = ask(state, meter, &micro);
         readings[i].state = error ? ME_READING_FAILED : ME_READING_OK;
@@ -122,7 +122,8 @@ static void describe(struct me_channel *channel, const struct meter *meter)
                                    .provenance = ME_PROVENANCE_LIVE,
                                    .package = -1,
                                    .range = spec->range_uj,
-                                   .max_power_w = spec->max_w};
+                                   .max_power_w = spec->max_w,
+                                   .interval_s = spec->interval_s};
     snprintf(channel->unit, sizeof channel->unit, "%s", spec->unit.power ? "W" : "uJ");
     snprintf(channel->name, sizeof channel->name, "%s",
              spec->name[0] ? spec->name : me_scope_name(spec->scope));

@@ -1,5 +1,6 @@
 #include "me/facts.h"
 #include "cpu.h"
+#include "system.h"
 #include "topology.h"
 #include "me/clock.h"
 #include <limits.h>
@@ -27,15 +28,6 @@ static void read_names(const struct me_root *root, struct me_facts *facts)
         snprintf(facts->kernel, sizeof facts->kernel, "%s %s", system[0] ? system : "Linux", release);
 }
 
-static void read_memory(const struct me_root *root, struct me_facts *facts)
-{
-    char text[8192];
-    unsigned long long kib;
-    if (me_root_read(root, "proc/meminfo", text, sizeof text) <= 0) return;
-    const char *line = strstr(text, "MemTotal:");
-    if (line && sscanf(line, "MemTotal: %llu kB", &kib) == 1) facts->memory_bytes = kib * 1024;
-}
-
 void me_machine_facts(const struct me_root *root, struct me_facts *facts)
 {
     struct me_cpu cpu;
@@ -47,7 +39,7 @@ void me_machine_facts(const struct me_root *root, struct me_facts *facts)
     facts->threads = cpu.threads;
     if (me_root_is_live(root)) me_topology_count(&facts->sockets, &facts->cores, &facts->threads);
     read_names(root, facts);
-    read_memory(root, facts);
+    facts->memory_bytes = me_system_memory_bytes(root);
     me_root_boot_id(root, facts->boot_id);
     facts->unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
 }

@@ -1,8 +1,8 @@
 #include "gpu.h"
 #include "me/clock.h"
+#include "ops.h"
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,20 +10,9 @@
 #define SETTLE_NS INT64_C(300000000) /* three times the slowest period known */
 #define STEP_NS   INT64_C(10000000)
 
-void me_gpu_say(char *text, size_t size, const char *format, ...)
-{
-    va_list args;
-    size_t len = strlen(text);
-    if (len && len < size) len += (size_t)snprintf(text + len, size - len, "; ");
-    if (len >= size) return;
-    va_start(args, format);
-    vsnprintf(text + len, size - len, format, args);
-    va_end(args);
-}
-
 static void say(struct me_gpu *gpu, const char *what)
 {
-    me_gpu_say(gpu->basis, sizeof gpu->basis, "%s", what);
+    me_ops_say(gpu->basis, sizeof gpu->basis, "%s", what);
 }
 
 static int read_energy(const struct me_gpus *gpus, size_t i, uint64_t *uj)
@@ -130,7 +119,7 @@ static void name_models(struct me_source *source, const struct me_gpus *gpus)
         len = strlen(source->reason);
         if (same > 1) snprintf(source->reason + len, sizeof source->reason - len, " x %zu", same);
     }
-    if (said[0]) me_gpu_say(source->reason, sizeof source->reason, "%s", said);
+    if (said[0]) me_ops_say(source->reason, sizeof source->reason, "%s", said);
 }
 
 static void describe(struct me_channel *channel, const struct me_gpu *gpu)
@@ -195,9 +184,5 @@ void me_gpus_read(struct me_source *source, struct me_reading *readings)
 void me_gpus_close(struct me_source *source)
 {
     me_gpus_release(source->state);
-    free(source->state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }

@@ -39,8 +39,6 @@ struct me_gpus {
     size_t count;
 };
 
-/* For messages: appends a phrase, after "; " if there is text already. */
-void me_gpu_say(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "0000:c3:00.0" from its parts. */
 void me_gpu_address(char *device, size_t size, unsigned domain, unsigned bus, unsigned dev,
                     unsigned function);

@@ -59,7 +59,5 @@ bool me_gpu_is_on_bus(const struct me_root *root, const char *device)
 {
     char path[128];
     snprintf(path, sizeof path, BUS "/%.40s/vendor", device);
-    int fd = me_root_openat(root, path);
-    if (fd >= 0) close(fd);
-    return fd >= 0 || is_empty(root);
+    return me_root_exists(root, path) || is_empty(root);
 }

@@ -1,5 +1,8 @@
 #include "hwmon.h"
+#include "file.h"
 #include "me/clock.h"
+#include "ops.h"
+#include "rights.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,79 +30,43 @@ struct state {
     struct meter meters[];
 };
 
-/* A decimal number, with a sign perhaps, and nothing else but a newline. 0 or an errno. */
-static int read_decimal(int fd, bool *negative, uint64_t *magnitude)
+static void read_energy(const struct meter *meter, struct me_reading *reading)
 {
-    char text[32];
-    uint64_t value = 0;
-    ssize_t len, i = 0;
-    do len = pread(fd, text, sizeof text, 0);
-    while (len < 0 && errno == EINTR);
-    if (len < 0) return errno;
-    if (len > 0 && text[len - 1] == '\n') len--;
-    *negative = len > 0 && text[0] == '-';
-    if (*negative) i++;
-    if (len <= i) return ENODATA;
-    for (; i < len; i++) {
-        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
-        if (digit > 9) return EINVAL;
-        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-            __builtin_add_overflow(value, (uint64_t)digit, &value))
-            return ERANGE;
-    }
-    *magnitude = value;
-    return 0;
+    uint64_t uj = 0;
+    int error = me_file_count(meter->value, &uj);
+    *reading = me_ops_count(error, uj);
 }
 
-static int read_signed(int fd, long long *value)
-{
-    bool negative;
-    uint64_t magnitude;
-    int error = read_decimal(fd, &negative, &magnitude);
-    if (error) return error;
-    if (magnitude > INT64_MAX) return ERANGE;
-    *value = negative ? -(long long)magnitude : (long long)magnitude;
-    return 0;
-}
-
-static int read_energy(const struct meter *meter, struct me_reading *reading)
-{
-    bool negative;
-    uint64_t uj;
-    int error = read_decimal(meter->value, &negative, &uj);
-    if (!error && negative) error = ERANGE;
-    if (!error) reading->count = uj;
-    return error;
-}
-
-static int read_power(const struct meter *meter, struct me_reading *reading)
+static void read_power(const struct meter *meter, struct me_reading *reading)
 {
     long long uw, milliamperes;
-    double watts;
-    int error = read_signed(meter->value, &uw);
+    double watts = 0;
+    int error = me_file_number(meter->value, &uw);
     if (!error && meter->factor >= 0) {
-        error = read_signed(meter->factor, &milliamperes);
+        error = me_file_number(meter->factor, &milliamperes);
         if (!error && __builtin_mul_overflow(uw, milliamperes, &uw)) error = ERANGE;
     }
     if (!error) error = me_hwmon_watts(uw, meter->bound_w, &watts);
     if (!error && meter->never_zero && !(watts > 0)) error = ENODATA;
-    if (!error) reading->level = watts;
-    return error;
+    *reading = me_ops_level(error, watts);
 }
 
 static bool is_faulty(const struct meter *meter)
 {
     long long fault;
-    return meter->fault >= 0 && !read_signed(meter->fault, &fault) && fault;
+    return meter->fault >= 0 && !me_file_number(meter->fault, &fault) && fault;
 }
 
 static void read_meter(const struct meter *meter, struct me_reading *reading)
 {
-    int error = meter->value < 0 ? meter->error : 0;
-    *reading = (struct me_reading){.state = ME_READING_OK};
-    if (!error && is_faulty(meter)) error = EIO;
-    if (!error) error = meter->energy ? read_energy(meter, reading) : read_power(meter, reading);
-    if (error) *reading = (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
+    if (meter->value < 0)
+        *reading = me_ops_count(meter->error, 0);
+    else if (is_faulty(meter))
+        *reading = me_ops_count(EIO, 0);
+    else if (meter->energy)
+        read_energy(meter, reading);
+    else
+        read_power(meter, reading);
 }
 
 static void read_all(struct me_source *source, struct me_reading *readings)
@@ -146,7 +113,7 @@ static void explain_failure(const struct me_hwmon_sensor *sensor, const struct m
     char reason[64];
     long long uw = 0;
     bool is_value = !meter->energy && meter->value >= 0 && meter->factor < 0 &&
-                    (error == ENODATA || error == ERANGE) && !read_signed(meter->value, &uw);
+                    (error == ENODATA || error == ERANGE) && !me_file_number(meter->value, &uw);
     if (error == EIO && is_faulty(meter))
         snprintf(channel->why_not, sizeof channel->why_not, "it says that it is faulty (power%u_fault)",
                  sensor->index);
@@ -166,8 +133,7 @@ static void describe(const struct me_hwmon_sensor *sensor, const struct me_hwmon
     static const char *const stems[] = {"energy", "power", "in"};
     struct me_reading reading;
     bool energy = sensor->quantity == ME_HWMON_ENERGY;
-    *channel = (struct me_channel){.source = "hwmon",
-                                   .scope = place->scope,
+    *channel = (struct me_channel){.scope = place->scope,
                                    .kind = energy ? ME_KIND_COUNTER : ME_KIND_GAUGE,
                                    .cls = energy ? ME_CLASS_COUNTER : ME_CLASS_INTEGRATED,
                                    .package = place->package,
@@ -225,11 +191,13 @@ static bool is_denied(const struct state *state, size_t i)
 /* The driver amd_energy shows its counters to root only (CVE-2020-12912: they tell of other users' work). */
 static void explain_cure(struct me_source *source, const struct me_hwmon_sensor *sensors)
 {
+    char group[48];
     size_t i = 0;
     while (!is_denied(source->state, i)) i++;
+    me_rights_group(group, sizeof group);
     const char *files = sensors[i].quantity == ME_HWMON_ENERGY ? "energy*_input" : "power*_*";
     snprintf(source->cure, sizeof source->cure,
-             "sudo sh -c \"cd /sys/class/hwmon && chgrp $(id -gn) hwmon*/%s && chmod g+r hwmon*/%s\"", files,
+             "sudo sh -c 'cd /sys/class/hwmon && chgrp %s hwmon*/%s && chmod g+r hwmon*/%s'", group, files,
              files);
 }
 
@@ -243,21 +211,16 @@ static void remark(struct me_source *source, const struct me_hwmon_sensor *senso
         if (!source->channels[i].why_not[0] && sensors[i].window_s > window_s) window_s = sensors[i].window_s;
     }
     char *text = source->reason;
-    size_t size = sizeof source->reason, len = 0;
+    const size_t size = sizeof source->reason;
     if (denied) {
-        len += (size_t)snprintf(text + len, size - len, "%zu of %zu sensors are for root only", denied,
-                                state->count);
+        me_ops_say(text, size, "%zu of %zu sensors are for root only", denied, state->count);
         explain_cure(source, sensors);
     }
     if (window_s > LONG_S)
-        len +=
-            (size_t)snprintf(text + len, size - len,
-                             "%sa meter shows the mean of the last %.0f s: what is much shorter is smeared",
-                             len ? "; " : "", window_s);
+        me_ops_say(text, size, "a meter shows the mean of the last %.0f s: what is much shorter is smeared",
+                   window_s);
     if (cores)
-        snprintf(text + len, size - len,
-                 "%s%zu counters of single cores are inside the sockets', and not read", len ? "; " : "",
-                 cores);
+        me_ops_say(text, size, "%zu counters of single cores are inside the sockets', and not read", cores);
     source->found = denied < state->count;
 }
 
@@ -287,11 +250,7 @@ static void close_all(struct me_source *source)
         if (meter->factor >= 0) close(meter->factor);
         if (meter->fault >= 0) close(meter->fault);
     }
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static int open_sensors(struct me_source *source, const struct me_root *root,

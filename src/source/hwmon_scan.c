@@ -1,3 +1,4 @@
+#include "file.h"
 #include "hwmon.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -123,10 +124,8 @@ static void read_pci_address(const struct me_root *root, const struct chip *chip
     char path[96], text[4096];
     snprintf(path, sizeof path, CLASS_DIR "/%.40s/device/uevent", chip->dir);
     if (me_root_read(root, path, text, sizeof text) <= 0) return;
-    const char *line = strstr(text, "PCI_SLOT_NAME=");
-    if (!line || (line != text && line[-1] != '\n')) return;
-    line += strlen("PCI_SLOT_NAME=");
-    snprintf(device, size, "%.*s", (int)strcspn(line, " \n"), line);
+    const char *address = me_file_line(text, "PCI_SLOT_NAME=");
+    if (address) snprintf(device, size, "%.*s", (int)strcspn(address, " \n"), address);
 }
 
 static void read_marks(const struct me_root *root, const struct chip *chip, const char *stem,

@@ -1,6 +1,7 @@
 #include "ipmi.h"
 #include "ipmi_text.h"
 #include "me/clock.h"
+#include "ops.h"
 #include "runner.h"
 #include <ctype.h>
 #include <errno.h>
@@ -56,12 +57,6 @@ static int ask(struct state *state, const struct query *query)
     return strlen(state->text) == (size_t)len ? 0 : EPROTO;
 }
 
-static void fail_all(const struct me_source *source, struct me_reading *readings, int error)
-{
-    for (size_t i = 0; i < source->channel_count; i++)
-        readings[i] = (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
-}
-
 static const struct me_ipmi_sensor *find(const struct state *state, size_t count,
                                          const struct me_ipmi_sensor *wanted)
 {
@@ -82,9 +77,7 @@ static void read_sensors(struct state *state, struct me_reading *readings)
         const struct me_ipmi_sensor *sensor = find(state, count, &state->wanted[i]);
         bool is_dead = sensor && ((sensor->role == ME_IPMI_TOTAL && sensor->watts <= 0) ||
                                   (sensor->role == ME_IPMI_SUPPLY && supplies_w <= 0));
-        readings[i] = (struct me_reading){.state = ME_READING_FAILED, .error = ENODATA};
-        if (sensor && !is_dead)
-            readings[i] = (struct me_reading){.state = ME_READING_OK, .level = sensor->watts};
+        readings[i] = sensor && !is_dead ? me_ops_level(0, sensor->watts) : me_ops_level(ENODATA, 0);
     }
 }
 
@@ -99,20 +92,16 @@ static void read_ipmi(struct me_source *source, struct me_reading *readings)
     }
     if (!error) error = me_ipmi_parse_dcmi(state->text, &watts);
     if (error)
-        fail_all(source, readings, error);
+        me_ops_fail(source, readings, error);
     else
-        readings[0] = (struct me_reading){.state = ME_READING_OK, .level = watts};
+        readings[0] = me_ops_level(0, watts);
 }
 
 static void close_ipmi(struct me_source *source)
 {
     struct state *state = source->state;
     if (state) me_runner_stop(state->runner);
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 /* "CPU1_Power" is "cpu1-power"; a supply's is "psu-1". */
@@ -134,7 +123,6 @@ static void name_channel(const struct me_ipmi_sensor *sensor, char *name, size_t
 static void add_channel(struct me_source *source, enum me_provenance provenance)
 {
     source->channels[source->channel_count++] = (struct me_channel){.name = "node",
-                                                                    .source = "ipmi",
                                                                     .scope = ME_SCOPE_NODE,
                                                                     .kind = ME_KIND_GAUGE,
                                                                     .cls = ME_CLASS_INTEGRATED,
@@ -206,9 +194,8 @@ static const char *explain(int error, char *text, size_t size)
 static void add_reason(struct me_source *source, const struct query *query, int error)
 {
     char text[64];
-    size_t len = strlen(source->reason);
-    snprintf(source->reason + len, sizeof source->reason - len, "%s%s: %s", len ? "; " : "",
-             query->file + strlen("commands/"), explain(error, text, sizeof text));
+    me_ops_say(source->reason, sizeof source->reason, "%s: %s", query->file + strlen("commands/"),
+               explain(error, text, sizeof text));
 }
 
 /* The running machine: FreeIPMI is asked only where there is no ipmitool. */
@@ -248,9 +235,7 @@ static void try_recorded(struct me_source *source, const struct me_root *root)
         if (error) add_reason(source, &queries[i], error);
         source->found = !error;
     }
-    if (!source->found && !source->reason[0])
-        snprintf(source->reason, sizeof source->reason,
-                 "not asked: it would speak of this machine, and not of the one under --root");
+    if (!source->found && !source->reason[0]) me_ops_say_foreign(source);
 }
 
 static int open_ipmi(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)

@@ -1,8 +1,8 @@
 #include "cpu.h"
 #include "ipmi.h"
+#include "rights.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +11,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static bool exists(const struct me_root *root, const char *path)
-{
-    return !faccessat(root->fd, path, F_OK, 0);
-}
-
 const char *me_ipmi_device(const struct me_root *root)
 {
     static const char *const paths[] = {"dev/ipmi0", "dev/ipmi/0",
                                         "dev/ipmidev/0"}; /* as ipmitool has them */
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
-        if (exists(root, paths[i])) return paths[i];
+        if (me_root_exists(root, paths[i])) return paths[i];
     return NULL;
 }
 
@@ -38,10 +33,11 @@ static void explain_no_device(struct me_source *source, const struct me_root *ro
 {
     struct me_cpu cpu;
     me_cpu_read(root, &cpu);
-    if (exists(root, "sys/class/ipmi/ipmi0")) {
+    if (me_root_exists(root, "sys/class/ipmi/ipmi0")) {
         snprintf(source->reason, sizeof source->reason,
                  "the kernel has the BMC's device, but dev/ipmi0 is not here: a container hides it");
-        snprintf(source->cure, sizeof source->cure, "docker run --device /dev/ipmi0 ...");
+        snprintf(source->cure, sizeof source->cure,
+                 "docker run --device /dev/ipmi0 ... (the rest as before)");
     } else if (cpu.is_virtual) {
         snprintf(source->reason, sizeof source->reason, "no dev/ipmi0: a virtual machine has no BMC");
     } else if (is_portable(root)) {
@@ -56,11 +52,7 @@ static void explain_no_device(struct me_source *source, const struct me_root *ro
 static void explain_denied(struct me_source *source, const char *device)
 {
     char group[33];
-    struct group *entry = getgrgid(getgid());
-    if (entry)
-        snprintf(group, sizeof group, "%s", entry->gr_name);
-    else
-        snprintf(group, sizeof group, "%u", (unsigned)getgid());
+    me_rights_group(group, sizeof group);
     snprintf(
         source->reason, sizeof source->reason,
         "%s is for root only: who may use it may switch the machine off. The cure opens it to a group until "

@@ -1,4 +1,5 @@
 #include "levelzero.h"
+#include "ops.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,9 +114,9 @@ static int hide_invisible(struct me_source *source, struct me_gpus *gpus, const 
     size_t count = read_mask(mask, named, n, seen);
     if (unsure && !names_all(gpus, seen, count)) {
         for (size_t i = 0; i < gpus->count; i++)
-            me_gpu_say(gpus->list[i].basis, sizeof gpus->list[i].basis,
+            me_ops_say(gpus->list[i].basis, sizeof gpus->list[i].basis,
                        "counted although ZE_AFFINITY_MASK may hide it");
-        me_gpu_say(source->reason, sizeof source->reason,
+        me_ops_say(source->reason, sizeof source->reason,
                    "which of them ZE_AFFINITY_MASK means cannot be told, so all are counted");
         snprintf(source->cure, sizeof source->cure,
                  "export ZE_ENABLE_PCI_ID_DEVICE_ORDER=1 ZE_FLAT_DEVICE_HIERARCHY=FLAT");
@@ -130,7 +131,7 @@ static int open_levelzero(struct me_source *source, const struct me_source_setup
 {
     struct me_gpus gpus = {.meter = &meter};
     if (!setup->live) {
-        snprintf(source->reason, sizeof source->reason, "only a running machine's own library is asked");
+        me_ops_say_foreign(source);
         return 0;
     }
     struct me_zes *zes = me_zes_start(source, setup->root);

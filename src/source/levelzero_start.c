@@ -102,7 +102,7 @@ static void explain_absent(struct me_source *source, const struct me_root *root)
         return;
     }
     snprintf(source->reason, sizeof source->reason, "a GPU of Intel at %s, but no libze_loader.so.1", device);
-    snprintf(source->cure, sizeof source->cure, "sudo apt install libze1 libze-intel-gpu1");
+    snprintf(source->cure, sizeof source->cure, "sudo apt-get install libze1 libze-intel-gpu1");
 }
 
 struct me_zes *me_zes_start(struct me_source *source, const struct me_root *root)
@@ -134,7 +134,7 @@ struct me_zes *me_zes_start(struct me_source *source, const struct me_root *root
             snprintf(source->reason, sizeof source->reason, "libze_loader.so.1 did not start: 0x%x",
                      (unsigned)zes->started);
         if (none && is_driven(root))
-            snprintf(source->cure, sizeof source->cure, "sudo apt install libze-intel-gpu1");
+            snprintf(source->cure, sizeof source->cure, "sudo apt-get install libze-intel-gpu1");
         me_zes_stop(zes);
         return NULL;
     }

@@ -66,7 +66,7 @@ static void add_channel(struct me_meter *meter, const struct me_source *source,
     for (unsigned n = 2; n < 10000 && is_taken(meter, channel.name); n++)
         snprintf(channel.name, sizeof channel.name, "%.10s/%.25s#%u", source->ops->name, added->name, n);
     snprintf(channel.source, sizeof channel.source, "%s", source->ops->name);
-    channel.interval_s = source->interval_s;
+    if (channel.interval_s < source->interval_s) channel.interval_s = source->interval_s;
     meter->channels[meter->channel_count++] = channel;
 }
 

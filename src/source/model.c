@@ -1,8 +1,9 @@
 #include "model.h"
 #include "me/clock.h"
 #include "me/units.h"
-#include <errno.h>
-#include <inttypes.h>
+#include "file.h"
+#include "ops.h"
+#include "system.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,26 +77,14 @@ uint64_t me_model_advance(struct me_model_clock *clock, const struct me_curve *c
     return clock->last_uj;
 }
 
-int me_model_busy_ticks(const char *text, uint64_t *ticks)
-{
-    uint64_t user, nice, system, idle, iowait, irq, softirq;
-    if (strncmp(text, "cpu ", 4) || /* not cpu0: the line of all */
-        sscanf(text, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-               &user, &nice, &system, &idle, &iowait, &irq, &softirq) != 7)
-        return EINVAL;
-    *ticks = user + nice + system + irq + softirq;
-    return 0;
-}
-
 static int read_ticks(int fd, uint64_t *ticks)
 {
     char text[256]; /* the first line is all that is wanted */
-    ssize_t len;
-    do len = pread(fd, text, sizeof text - 1, 0);
-    while (len < 0 && errno == EINTR);
-    if (len < 0) return errno;
-    text[len] = '\0';
-    return me_model_busy_ticks(text, ticks);
+    struct me_system_stat stat;
+    int error = me_file_text(fd, text, sizeof text);
+    if (!error) error = me_system_parse_stat(text, &stat);
+    if (!error) *ticks = stat.busy_ticks;
+    return error;
 }
 
 static void read_model(struct me_source *source, struct me_reading *readings)
@@ -103,33 +92,25 @@ static void read_model(struct me_source *source, struct me_reading *readings)
     struct state *state = source->state;
     uint64_t ticks;
     int error = read_ticks(state->fd, &ticks);
-    if (error) {
-        readings[0] = (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
-        return;
-    }
-    uint64_t uj = me_model_advance(&state->clock, &state->curve, me_clock_mono_ns(),
-                                   (double)ticks / state->ticks_per_s, state->threads);
-    readings[0] = (struct me_reading){.state = ME_READING_OK, .count = uj};
+    uint64_t uj = error ? 0
+                        : me_model_advance(&state->clock, &state->curve, me_clock_mono_ns(),
+                                           (double)ticks / state->ticks_per_s, state->threads);
+    readings[0] = me_ops_count(error, uj);
 }
 
 static void close_model(struct me_source *source)
 {
     struct state *state = source->state;
     if (state && state->fd >= 0) close(state->fd);
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static void describe(struct me_source *source, const struct state *state)
 {
     struct me_channel *channel = source->channels;
     double full_w = me_curve_package_w(&state->curve, 1);
-    char text[sizeof source->reason + sizeof state->curve.basis];
+    char text[sizeof source->reason + sizeof state->curve.basis], *end = text;
     *channel = (struct me_channel){.name = "model",
-                                   .source = "model",
                                    .scope = ME_SCOPE_PACKAGE,
                                    .kind = ME_KIND_COUNTER,
                                    .cls = ME_CLASS_MODELLED,
@@ -141,16 +122,12 @@ static void describe(struct me_source *source, const struct state *state)
     snprintf(text, sizeof text,
              "modelled, not measured: %.3g W idle to %.3g W at full load of %d threads (%s)",
              me_curve_package_w(&state->curve, 0), full_w, state->threads, state->curve.basis);
+    const size_t room = sizeof source->reason - strlen("; ...)") - 1;
+    if (strlen(text) >= sizeof source->reason) { /* the rest of it stands in the basis */
+        for (char *at = text; (at = strchr(at, ';')) && at < text + room; at++) end = at;
+        snprintf(end, sizeof text - (size_t)(end - text), "; ...)");
+    }
     snprintf(source->reason, sizeof source->reason, "%.*s", (int)sizeof source->reason - 1, text);
-}
-
-static double memory_gb(const struct me_root *root)
-{
-    char text[8192];
-    unsigned long long kib;
-    if (me_root_read(root, "proc/meminfo", text, sizeof text) <= 0) return 0;
-    const char *line = strstr(text, "MemTotal:");
-    return line && sscanf(line, "MemTotal: %llu", &kib) == 1 ? (double)kib / (1024.0 * 1024) : 0;
 }
 
 static int open_model(struct me_source *source, const struct me_source_setup *setup, struct me_error *err)
@@ -179,7 +156,7 @@ static int open_model(struct me_source *source, const struct me_source_setup *se
     state->ticks_per_s = (double)sysconf(_SC_CLK_TCK);
     state->clock = (struct me_model_clock){.begin_ns = me_clock_mono_ns(),
                                            .begin_busy_s = (double)ticks / state->ticks_per_s};
-    me_model_curve(&cpu, memory_gb(root), &state->curve);
+    me_model_curve(&cpu, (double)me_system_memory_bytes(root) / 0x1p30, &state->curve);
     describe(source, state);
     source->channel_count = 1;
     source->found = true;

@@ -36,8 +36,4 @@ struct me_model_clock { /* begin of the window that runs, and the energy up to t
 uint64_t me_model_advance(struct me_model_clock *clock, const struct me_curve *curve, int64_t now_ns,
                           double busy_s, int threads);
 
-/* Pure. Busy clock ticks of all CPUs from the text of proc/stat: user, nice, system, irq and softirq
- * (guest time is in user; stolen time was another machine's). 0, or an errno. */
-int me_model_busy_ticks(const char *text, uint64_t *ticks);
-
 #endif

@@ -1,5 +1,6 @@
 #include "msr.h"
 #include "counters.h"
+#include "ops.h"
 #include "rapl.h"
 #include <errno.h>
 #include <stdio.h>
@@ -49,9 +50,7 @@ static void read_counters(struct me_source *source, struct me_reading *readings)
         const struct counter *counter = &state->counters[i];
         uint64_t raw = 0;
         int error = counter->fd < 0 ? counter->error : read_register(counter->fd, counter->reg.address, &raw);
-        readings[i] =
-            (struct me_reading){.state = error ? ME_READING_FAILED : ME_READING_OK, .error = (int16_t)error};
-        if (!error) readings[i].count = me_rapl_uj(counter->reg.unit, raw);
+        readings[i] = me_ops_count(error, me_rapl_uj(counter->reg.unit, raw));
     }
 }
 
@@ -64,11 +63,7 @@ static void close_registers(struct me_source *source)
         free(state->cpus);
         free(state->counters);
     }
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static int compare_cpus(const void *a, const void *b)

@@ -3,10 +3,8 @@
 #include "rapl.h"
 #include "rights.h"
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SYS_RAWIO = 17 }; /* linux/capability.h */
 
@@ -48,9 +46,7 @@ static void explain_refused(struct me_source *source, const struct me_root *root
         return;
     }
     if (!me_rights_setcap("cap_sys_rawio", setcap, sizeof setcap)) return; /* root alone, then */
-    struct group *entry = getgrgid(getgid());
-    snprintf(group, sizeof group, "%s", entry ? entry->gr_name : "");
-    if (!entry) snprintf(group, sizeof group, "%u", (unsigned)getgid());
+    me_rights_group(group, sizeof group);
     const char *command = setcap + strlen("sudo ");
     int need = error == EPERM ? snprintf(source->cure, sizeof source->cure, "%s", setcap)
                               : snprintf(source->cure, sizeof source->cure,

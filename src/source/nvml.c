@@ -1,4 +1,5 @@
 #include "nvml.h"
+#include "ops.h"
 #include "me/buffer.h"
 #include <errno.h>
 #include <stdio.h>
@@ -100,12 +101,12 @@ static void describe(const struct me_nvml *nvml, const struct me_root *root, str
     own->has_mig = nvml->mig_mode && !nvml->mig_mode(own->device, &mig, &pending) && mig;
     gpu->integrates = own->in_module;
     if (own->in_module)
-        me_gpu_say(
+        me_ops_say(
             gpu->basis, sizeof gpu->basis,
             "shares a module with a processor, and the energy counter may be the module's: the GPU's own "
             "power is integrated");
     if (own->has_mig)
-        me_gpu_say(gpu->basis, sizeof gpu->basis,
+        me_ops_say(gpu->basis, sizeof gpu->basis,
                    "MIG is on: what is read is the whole GPU's, of all slices");
 }
 
@@ -162,9 +163,9 @@ static bool are_numbers_unsure(const struct me_nvml *nvml, const struct me_gpus 
 static void say_unsure(struct me_source *source, struct me_gpus *gpus)
 {
     for (size_t i = 0; i < gpus->count; i++)
-        me_gpu_say(gpus->list[i].basis, sizeof gpus->list[i].basis,
+        me_ops_say(gpus->list[i].basis, sizeof gpus->list[i].basis,
                    "counted although CUDA_VISIBLE_DEVICES may hide it");
-    me_gpu_say(source->reason, sizeof source->reason,
+    me_ops_say(source->reason, sizeof source->reason,
                "which of them CUDA_VISIBLE_DEVICES means cannot be told, so all are counted (CUDA counts the "
                "fastest first; a GPU's uuid is plain)");
     if (me_gpus_are_mixed(gpus))
@@ -198,7 +199,7 @@ static int open_nvml(struct me_source *source, const struct me_source_setup *set
     struct me_gpus gpus = {.meter = &meter};
     size_t closed = 0;
     if (!setup->live) {
-        snprintf(source->reason, sizeof source->reason, "only a running machine's own library is asked");
+        me_ops_say_foreign(source);
         return 0;
     }
     struct me_nvml *nvml = me_nvml_start(source, setup->root);
@@ -216,7 +217,7 @@ static int open_nvml(struct me_source *source, const struct me_source_setup *set
         return 0;
     }
     if (closed)
-        me_gpu_say(source->reason, sizeof source->reason,
+        me_ops_say(source->reason, sizeof source->reason,
                    "%zu more cannot be asked: closed to this job, or lost", closed);
     me_gpus_choose_meters(&gpus);
     return me_gpus_publish(source, &gpus, err);

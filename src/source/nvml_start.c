@@ -1,9 +1,9 @@
 #include "nvml.h"
+#include "rights.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct me_symbol symbols[] = {
     ME_SYMBOL(struct me_nvml, init, "nvmlInit_v2"),
@@ -54,31 +54,24 @@ static void start_library(void *arg)
     nvml->started = nvml->init();
 }
 
-static bool exists(const struct me_root *root, const char *path)
-{
-    int fd = me_root_openat(root, path);
-    if (fd >= 0) close(fd);
-    return fd >= 0 || fd == -EACCES || fd == -EPERM;
-}
-
 static void explain_absent(struct me_source *source, const struct me_root *root)
 {
     char device[24];
-    bool driver = exists(root, "proc/driver/nvidia/version");
+    bool driver = me_root_exists(root, "proc/driver/nvidia/version");
     const char *made = getenv("NVIDIA_VISIBLE_DEVICES"); /* the container engine's wish, if it is one */
-    if (driver && (exists(root, ".dockerenv") || exists(root, "run/.containerenv") || made)) {
+    if (driver && (me_rights_is_container(root) || made)) {
         snprintf(source->reason, sizeof source->reason,
                  "the machine runs NVIDIA's driver, but this container has no libnvidia-ml.so.1");
-        snprintf(source->cure, sizeof source->cure, "docker run --gpus all ...");
+        snprintf(source->cure, sizeof source->cure, "docker run --gpus all ... (the rest as before)");
     } else if (driver) {
         snprintf(source->reason, sizeof source->reason,
                  "NVIDIA's driver runs, but its library libnvidia-ml.so.1 is not installed (Ubuntu: "
                  "libnvidia-compute-<version of the driver>)");
-        snprintf(source->cure, sizeof source->cure, "sudo apt install libnvidia-ml1");
+        snprintf(source->cure, sizeof source->cure, "sudo apt-get install libnvidia-ml1");
     } else if (me_gpu_on_bus(root, "0x10de", NULL, device, sizeof device)) {
         snprintf(source->reason, sizeof source->reason,
                  "a GPU of NVIDIA at %s, but no driver of NVIDIA's and no libnvidia-ml.so.1", device);
-        snprintf(source->cure, sizeof source->cure, "sudo apt install nvidia-driver");
+        snprintf(source->cure, sizeof source->cure, "sudo apt-get install nvidia-driver");
     } else {
         snprintf(source->reason, sizeof source->reason, "no GPU of NVIDIA, no libnvidia-ml.so.1");
     }
@@ -114,7 +107,8 @@ static void explain_refusal(struct me_source *source, const struct me_root *root
     case ME_NVML_OPERATING_SYSTEM:
         snprintf(source->reason, sizeof source->reason,
                  "the GPUs are closed to this job or container by the system (cgroup)");
-        snprintf(source->cure, sizeof source->cure, "docker run --gpus all ..., or srun --gpus=1 ...");
+        snprintf(source->cure, sizeof source->cure, "%s (the rest as before)",
+                 getenv("SLURM_JOB_ID") ? "srun --gpus=1 ..." : "docker run --gpus all ...");
         break;
     default:
         break;

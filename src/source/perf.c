@@ -1,5 +1,6 @@
 #include "perf.h"
 #include "counters.h"
+#include "ops.h"
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -54,9 +55,7 @@ static void read_rows(struct me_source *source, struct me_reading *readings)
     for (size_t i = 0; i < source->channel_count; i++) {
         uint64_t uj = 0;
         int error = read_row(state, &state->rows[i], &uj);
-        readings[i] =
-            (struct me_reading){.state = error ? ME_READING_FAILED : ME_READING_OK, .error = (int16_t)error};
-        if (!error) readings[i].count = uj;
+        readings[i] = me_ops_count(error, uj);
     }
 }
 
@@ -69,11 +68,7 @@ static void close_rows(struct me_source *source)
         free(state->rows);
         free(state->counters);
     }
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 /* A recorded machine's events are not this machine's: they are shown and not opened. */

@@ -5,20 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SYS_ADMIN = 21, PERFMON = 38 }; /* linux/capability.h; PERFMON since Linux 5.8 */
 
 #define SYSCTL "sudo sysctl kernel.perf_event_paranoid=0"
 #define OPEN_CONTAINER                                                                                       \
     "docker run --cap-add PERFMON --security-opt seccomp=unconfined --user root ... (the rest as before)"
-
-static bool is_folder(const struct me_root *root, const char *path)
-{
-    DIR *dir = me_root_opendir(root, path);
-    if (dir) closedir(dir);
-    return dir != NULL;
-}
 
 /* The driver's module has been called so since it learnt AMD. */
 static const char *module_name(const struct me_root *root)
@@ -40,7 +32,7 @@ void me_perf_explain_absent(struct me_source *source, const struct me_root *root
     if (cpu.is_virtual) {
         snprintf(source->reason, sizeof source->reason,
                  "%s: a virtual machine is not shown the processor's counters", why);
-    } else if (!is_folder(root, "sys/bus/event_source") && me_rights_is_container(root)) {
+    } else if (!me_root_exists(root, "sys/bus/event_source") && me_rights_is_container(root)) {
         snprintf(source->reason, sizeof source->reason,
                  "sys/bus/event_source is not there: a container hides it");
         snprintf(source->cure, sizeof source->cure,

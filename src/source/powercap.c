@@ -1,5 +1,7 @@
 #include "powercap.h"
 #include "counters.h"
+#include "file.h"
+#include "ops.h"
 #include "zones.h"
 #include <errno.h>
 #include <stdio.h>
@@ -18,42 +20,14 @@ struct state {
     struct meter_zone zones[];
 };
 
-/* An unsigned decimal and nothing else but a newline. 0 or an errno. */
-static int parse_count(const char *text, ssize_t len, uint64_t *count)
-{
-    uint64_t value = 0;
-    if (len > 0 && text[len - 1] == '\n') len--;
-    if (len < 1) return ENODATA;
-    for (ssize_t i = 0; i < len; i++) {
-        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
-        if (digit > 9) return EINVAL;
-        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-            __builtin_add_overflow(value, (uint64_t)digit, &value))
-            return ERANGE;
-    }
-    *count = value;
-    return 0;
-}
-
-static int read_count(int fd, uint64_t *count)
-{
-    char text[32];
-    ssize_t len;
-    do len = pread(fd, text, sizeof text, 0);
-    while (len < 0 && errno == EINTR);
-    return len < 0 ? errno : parse_count(text, len, count);
-}
-
 static void read_zones(struct me_source *source, struct me_reading *readings)
 {
     struct state *state = source->state;
     for (size_t i = 0; i < state->count; i++) {
         const struct meter_zone *zone = &state->zones[i];
         uint64_t count = 0;
-        int error = zone->fd < 0 ? zone->error : read_count(zone->fd, &count);
-        readings[i] =
-            (struct me_reading){.state = error ? ME_READING_FAILED : ME_READING_OK, .error = (int16_t)error};
-        if (!error) readings[i].count = count;
+        int error = zone->fd < 0 ? zone->error : me_file_count(zone->fd, &count);
+        readings[i] = me_ops_count(error, count);
     }
 }
 
@@ -65,7 +39,7 @@ static bool is_mirror(int a, int b, bool is_static)
     uint64_t before = 0, between = 0, after = 0, seen = 0;
     int moves = 0;
     for (int i = 0; i < 100 && moves < 3; i++) {
-        if (read_count(a, &before) || read_count(b, &between) || read_count(a, &after)) return false;
+        if (me_file_count(a, &before) || me_file_count(b, &between) || me_file_count(a, &after)) return false;
         if (after < before) continue; /* it wrapped just now */
         if (between < before || between > after) return false;
         if (!i || before != seen) moves++;
@@ -133,13 +107,12 @@ static void open_zone(const struct me_root *root, const struct me_zone *zone, st
                                    .kind = ME_KIND_COUNTER,
                                    .cls = ME_CLASS_COUNTER,
                                    .package = zone->package,
-                                   .unit = "uJ",
-                                   .source = "powercap"};
+                                   .unit = "uJ"};
     snprintf(channel->name, sizeof channel->name, "%s", zone->name);
     channel->range = read_range(root, zone);
     channel->max_power_w = me_zone_max_power_w(root, zone);
     if (meter->fd >= 0) channel->provenance = me_root_provenance(meter->fd);
-    int error = meter->fd < 0 ? meter->error : read_count(meter->fd, &count);
+    int error = meter->fd < 0 ? meter->error : me_file_count(meter->fd, &count);
     if (error)
         snprintf(channel->why_not, sizeof channel->why_not, "energy_uj: %s",
                  strerror_r(error, reason, sizeof reason));
@@ -159,11 +132,7 @@ static void close_zones(struct me_source *source)
     struct state *state = source->state;
     for (size_t i = 0; state && i < state->count; i++)
         if (state->zones[i].fd >= 0) close(state->zones[i].fd);
-    free(state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 /* Keeps the zones that have a counter; a driver may register zones that only limit power. */

@@ -1,10 +1,8 @@
 #include "cpu.h"
 #include "powercap.h"
 #include "rights.h"
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool is_x86(const struct me_cpu *cpu)
 {
@@ -18,10 +16,8 @@ void me_powercap_explain_absent(struct me_source *source, const struct me_root *
     if (links || (me_rights_is_container(root) && !cpu.is_virtual)) {
         snprintf(source->reason, sizeof source->reason, "sys/class/powercap %s: a container hides it",
                  links ? "has zones that lead nowhere" : "shows no zones");
-        snprintf(
-            source->cure, sizeof source->cure,
-            "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me probe --root /host, or for the "
-            "machine's own /sys: docker run --security-opt systempaths=unconfined --user root ...");
+        snprintf(source->cure, sizeof source->cure,
+                 "docker run -v /sys:/host/sys:ro -v /proc:/host/proc:ro ... me probe --root /host");
     } else if (cpu.is_virtual) {
         snprintf(source->reason, sizeof source->reason,
                  "no zones in sys/class/powercap: a virtual machine is not shown the processor's counters");
@@ -38,11 +34,7 @@ void me_powercap_explain_absent(struct me_source *source, const struct me_root *
 void me_powercap_explain_denied(struct me_source *source, size_t zones)
 {
     char group[48];
-    struct group *entry = getgrgid(getgid());
-    if (entry)
-        snprintf(group, sizeof group, "%s", entry->gr_name);
-    else
-        snprintf(group, sizeof group, "%u", (unsigned)getgid());
+    me_rights_group(group, sizeof group);
     snprintf(
         source->reason, sizeof source->reason,
         "%zu zone%s, but energy_uj is for root only; until the next boot the cure opens it to the group "

@@ -1,4 +1,5 @@
 #include "rapl.h"
+#include "file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +30,9 @@ void me_rapl_cpu_parse(const char *cpuinfo, struct me_rapl_cpu *cpu)
 void me_rapl_cpu_read(const struct me_root *root, struct me_rapl_cpu *cpu)
 {
     char text[4096]; /* the first processor's lines come to a third of that, before its flags */
-    size_t len = 0;
     int fd = me_root_openat(root, "proc/cpuinfo");
-    for (ssize_t n = 1; fd >= 0 && n > 0 && len < sizeof text - 1; len += (size_t)n) {
-        n = read(fd, text + len, sizeof text - 1 - len);
-        if (n < 0) n = 0;
-    }
+    me_rapl_cpu_parse(me_file_text(fd, text, sizeof text) ? "" : text, cpu);
     if (fd >= 0) close(fd);
-    text[len] = '\0';
-    me_rapl_cpu_parse(text, cpu);
 }
 
 bool me_rapl_is_intel(const struct me_rapl_cpu *cpu)
@@ -111,18 +106,23 @@ void me_rapl_name(enum me_rapl_domain domain, const struct me_rapl_place *place,
         snprintf(name, size, "psys");
 }
 
+double me_rapl_bound_w(enum me_scope scope)
+{
+    static const double bounds_w[ME_SCOPE_COUNT] = {1000, 1000, 400, 1000, 4000, 10000};
+    return bounds_w[scope];
+}
+
 struct me_channel me_rapl_channel(enum me_rapl_domain domain, const struct me_rapl_place *place,
                                   bool with_die)
 {
     static const enum me_scope scopes[ME_RAPL_DOMAINS] = {ME_SCOPE_PACKAGE, ME_SCOPE_DRAM, ME_SCOPE_CORE,
                                                           ME_SCOPE_CORE, ME_SCOPE_PLATFORM};
-    static const double bounds_w[ME_RAPL_DOMAINS] = {1000, 400, 1000, 1000, 4000}; /* as powercap's zones */
     struct me_channel channel = {.scope = scopes[domain],
                                  .kind = ME_KIND_COUNTER,
                                  .cls = ME_CLASS_COUNTER,
                                  .unit = "uJ",
                                  .package = domain == ME_RAPL_PSYS ? -1 : place->package,
-                                 .max_power_w = bounds_w[domain]};
+                                 .max_power_w = me_rapl_bound_w(scopes[domain])};
     me_rapl_name(domain, place, with_die, channel.name, sizeof channel.name);
     return channel;
 }

@@ -45,6 +45,8 @@ struct me_rapl_place {
 /* From sys/devices/system/cpu/cpuN/topology, else from proc/cpuinfo. -1: neither tells. */
 int me_rapl_place_read(const struct me_root *root, unsigned cpu, struct me_rapl_place *place);
 
+/* Upper bound of a part's watts, where nothing tells one: no machine known to us reaches it. */
+double me_rapl_bound_w(enum me_scope scope);
 /* The channel's name, as powercap has it, so that one sees which are the same: "package-0/dram";
  * "package-0-die-1" if `with_die`; "psys", and "psys-1" for that of another package. */
 void me_rapl_name(enum me_rapl_domain domain, const struct me_rapl_place *place, bool with_die, char *name,

@@ -1,5 +1,7 @@
 #include "rights.h"
+#include "file.h"
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,16 +10,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static const char *find_line(const char *text, const char *key)
-{
-    const char *at = text;
-    while ((at = strstr(at, key)) && at != text && at[-1] != '\n') at++;
-    return at ? at + strlen(key) : NULL;
-}
-
 void me_rights_parse(const char *status, struct me_rights *rights)
 {
-    const char *effective = find_line(status, "CapEff:"), *mode = find_line(status, "Seccomp:");
+    const char *effective = me_file_line(status, "CapEff:"), *mode = me_file_line(status, "Seccomp:");
     *rights = (struct me_rights){0};
     if (effective) rights->capabilities = strtoull(effective, NULL, 16);
     if (mode) rights->is_filtered = atoi(mode) == 2;
@@ -27,15 +22,9 @@ void me_rights_parse(const char *status, struct me_rights *rights)
 void me_rights_read(struct me_rights *rights)
 {
     char status[8192];
-    size_t len = 0;
     int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    for (ssize_t n = 1; fd >= 0 && n > 0 && len < sizeof status - 1; len += (size_t)n) {
-        n = read(fd, status + len, sizeof status - 1 - len);
-        if (n < 0) n = 0;
-    }
+    me_rights_parse(me_file_text(fd, status, sizeof status) ? "" : status, rights);
     if (fd >= 0) close(fd);
-    status[len] = '\0';
-    me_rights_parse(status, rights);
 }
 
 bool me_rights_has(const struct me_rights *rights, int capability)
@@ -75,15 +64,17 @@ bool me_rights_setcap(const char *capability, char *cure, size_t size)
     return need > 0 && (size_t)need < size;
 }
 
-static bool exists(const struct me_root *root, const char *path)
+void me_rights_group(char *group, size_t size)
 {
-    int fd = me_root_openat(root, path);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
+    struct group *entry = getgrgid(getgid());
+    if (entry)
+        snprintf(group, size, "%s", entry->gr_name);
+    else
+        snprintf(group, size, "%u", (unsigned)getgid());
 }
 
 bool me_rights_is_container(const struct me_root *root)
 {
-    return exists(root, ".dockerenv") || exists(root, "run/.containerenv") ||
-           exists(root, "run/systemd/container");
+    return me_root_exists(root, ".dockerenv") || me_root_exists(root, "run/.containerenv") ||
+           me_root_exists(root, "run/systemd/container");
 }

@@ -15,6 +15,8 @@ void me_rights_parse(const char *status, struct me_rights *rights);
 void me_rights_read(struct me_rights *rights);
 bool me_rights_has(const struct me_rights *rights, int capability);
 
+/* The group of this process, by name, else by number: for the cures that open a file to it. */
+void me_rights_group(char *group, size_t size);
 /* The cure `sudo setcap CAPABILITY=ep` for this program, and for me_bench where that stands beside it,
  * since that is what measures. false if it would not help: the file lies where the kernel heeds no such
  * rights (mounted nosuid, or from another machine). */

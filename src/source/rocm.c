@@ -1,4 +1,5 @@
 #include "rocm.h"
+#include "ops.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static void describe(const struct me_rocm *rocm, const struct me_root *root, siz
         snprintf(gpu->why_not, sizeof gpu->why_not, "part of the processor, whose package covers it");
     if (me_rocm_is_socket(root, gpu->device)) {
         gpu->scope = ME_SCOPE_PACKAGE;
-        me_gpu_say(gpu->basis, sizeof gpu->basis,
+        me_ops_say(gpu->basis, sizeof gpu->basis,
                    "MI300A: one meter for cores, GPU and memory of the socket");
     }
 }
@@ -174,9 +175,8 @@ static void explain_absent(struct me_source *source, const struct me_root *root)
         return;
     }
     snprintf(source->reason, sizeof source->reason,
-             "a GPU of AMD at %s, but neither libamd_smi nor librocm_smi64", device);
-    snprintf(source->cure, sizeof source->cure,
-             "sudo apt install amd-smi-lib (of ROCm), or rocm-smi (Debian)");
+             "a GPU of AMD at %s, but neither libamd_smi (ROCm: amd-smi-lib) nor librocm_smi64", device);
+    snprintf(source->cure, sizeof source->cure, "sudo apt-get install rocm-smi");
 }
 
 /* librocm_smi64 is only started where libamd_smi is not there or leaves a GPU unmeasured. */
@@ -217,7 +217,7 @@ static int open_rocm(struct me_source *source, const struct me_source_setup *set
 {
     struct me_gpus gpus;
     if (!setup->live) {
-        snprintf(source->reason, sizeof source->reason, "only a running machine's own library is asked");
+        me_ops_say_foreign(source);
         return 0;
     }
     if (choose_library(source, setup->root, &gpus)) return me_fail(err, ME_E_RUN, "rocm: no memory");
@@ -228,7 +228,7 @@ static int open_rocm(struct me_source *source, const struct me_source_setup *set
         me_gpus_release(&gpus);
         return 0;
     }
-    me_gpu_say(source->reason, sizeof source->reason, "by %s", ((const struct me_rocm *)gpus.context)->name);
+    me_ops_say(source->reason, sizeof source->reason, "by %s", ((const struct me_rocm *)gpus.context)->name);
     return me_gpus_publish(source, &gpus, err);
 }
 

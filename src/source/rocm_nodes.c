@@ -1,3 +1,4 @@
+#include "file.h"
 #include "rocm.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -11,13 +12,8 @@
 
 static uint64_t property(const char *text, const char *name)
 {
-    size_t len = strlen(name);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (!strncmp(line, name, len) && line[len] == ' ') return strtoull(line + len, NULL, 10);
-        if (!*line) break;
-    }
-    return 0;
+    const char *value = me_file_line(text, name);
+    return value ? strtoull(value, NULL, 10) : 0;
 }
 
 /* linux: drivers/gpu/drm/amd/amdkfd/kfd_topology.c; location_id has bus, device and function as on PCI. */
@@ -26,9 +22,9 @@ static bool read_node(const struct me_root *root, unsigned number, struct me_roc
     char path[96], text[4096];
     snprintf(path, sizeof path, NODES "/%u/properties", number);
     if (me_root_read(root, path, text, sizeof text) <= 0) return false; /* refused: not this job's */
-    if (!property(text, "simd_count")) return false;                    /* a processor */
-    uint64_t location = property(text, "location_id"), unique = property(text, "unique_id");
-    me_gpu_address(node->device, sizeof node->device, (unsigned)property(text, "domain"),
+    if (!property(text, "simd_count ")) return false;                   /* a processor */
+    uint64_t location = property(text, "location_id "), unique = property(text, "unique_id ");
+    me_gpu_address(node->device, sizeof node->device, (unsigned)property(text, "domain "),
                    (unsigned)(location >> 8), (unsigned)(location >> 3), (unsigned)location);
     node->uuid[0] = '\0';
     if (unique) snprintf(node->uuid, sizeof node->uuid, "GPU-%016" PRIx64, unique);
@@ -43,9 +39,7 @@ int me_rocm_nodes(const struct me_root *root, struct me_rocm_node **nodes, size_
         char path[96];
         struct me_rocm_node node;
         snprintf(path, sizeof path, NODES "/%u", i);
-        int fd = me_root_openat(root, path);
-        if (fd < 0) break;
-        close(fd);
+        if (!me_root_exists(root, path)) break;
         if (!read_node(root, i, &node)) continue;
         struct me_rocm_node *more = realloc(list, (n + 1) * sizeof *more);
         if (!more) {

@@ -1,5 +1,7 @@
 #include "system.h"
 #include "events.h"
+#include "file.h"
+#include "ops.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,21 +28,6 @@ static const struct {
     [ME_SYSTEM_NET_SENT] = {"net-sent", "B", ME_KIND_COUNTER},
 };
 
-static struct me_reading failed(int error)
-{
-    return (struct me_reading){.state = ME_READING_FAILED, .error = (int16_t)error};
-}
-
-static struct me_reading counted(uint64_t count)
-{
-    return (struct me_reading){.state = ME_READING_OK, .count = count};
-}
-
-static struct me_reading level(double value)
-{
-    return (struct me_reading){.state = ME_READING_OK, .level = value};
-}
-
 /* Reads the file, or up to the chunk in which a line begins with `name`, which spares the kernel the rest.
  * 0 or an errno. */
 static int read_text(const struct me_system_state *state, int fd, const char *name)
@@ -60,59 +47,37 @@ static int read_text(const struct me_system_state *state, int fd, const char *na
     return EFBIG;
 }
 
-static int read_short(int fd, char *text, size_t size)
-{
-    ssize_t n;
-    do n = pread(fd, text, size - 1, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0) return errno;
-    text[n] = '\0';
-    return n ? 0 : ENODATA;
-}
-
-static int read_number(int fd, uint64_t *number)
-{
-    char text[32];
-    int error = read_short(fd, text, sizeof text);
-    if (error) return error;
-    char *end;
-    errno = 0;
-    if (text[0] < '0' || text[0] > '9') return EINVAL;
-    *number = strtoull(text, &end, 10);
-    return errno || (*end && *end != '\n') ? EINVAL : 0;
-}
-
 static void read_stat(struct me_system_state *state, struct me_reading *out)
 {
     struct me_system_stat stat = {.busy_ticks = 0};
     uint64_t switches = 0, tick_ns = UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK);
     int no_text = read_text(state, state->stat, "ctxt");
     int error = no_text ? no_text : me_system_parse_stat(state->text, &stat);
-    out[ME_SYSTEM_BUSY] = error ? failed(error) : counted(stat.busy_ticks * tick_ns);
-    out[ME_SYSTEM_STEAL] = error ? failed(error) : counted(stat.steal_ticks * tick_ns);
+    out[ME_SYSTEM_BUSY] = me_ops_count(error, stat.busy_ticks * tick_ns);
+    out[ME_SYSTEM_STEAL] = me_ops_count(error, stat.steal_ticks * tick_ns);
     error = no_text ? no_text : me_system_parse_field(state->text, "ctxt", &switches);
-    out[ME_SYSTEM_SWITCHES] = error ? failed(error) : counted(switches);
+    out[ME_SYSTEM_SWITCHES] = me_ops_count(error, switches);
 }
 
 /* The mean over processors. A policy whose processors have gone offline has no frequency. */
 static struct me_reading read_frequency(struct me_system_state *state)
 {
-    double sum = 0, weights = 0, hz;
+    double sum = 0, weights = 0, hz = 0;
     int error = ENODATA;
     if (state->cpuinfo >= 0) {
         error = read_text(state, state->cpuinfo, NULL);
         if (!error) error = me_system_parse_mhz(state->text, &hz);
-        return error ? failed(error) : level(hz);
+        return me_ops_level(error, hz);
     }
     for (size_t i = 0; i < state->frequencies.count; i++) {
         uint64_t khz = 0;
-        int rc = read_number(state->frequencies.list[i].fd, &khz);
+        int rc = me_file_count(state->frequencies.list[i].fd, &khz);
         if (rc) error = rc;
         if (rc || !khz) continue;
         sum += (double)khz * state->frequencies.list[i].weight;
         weights += state->frequencies.list[i].weight;
     }
-    return weights > 0 ? level(sum / weights * 1e3) : failed(error);
+    return me_ops_level(weights > 0 ? 0 : error, sum / weights * 1e3);
 }
 
 /* The hottest. */
@@ -122,55 +87,55 @@ static struct me_reading read_temperature(struct me_system_state *state)
     int error = ENODATA;
     for (size_t i = 0; i < state->temperatures.count; i++) {
         char text[32];
-        int rc = read_short(state->temperatures.list[i].fd, text, sizeof text);
+        int rc = me_file_text(state->temperatures.list[i].fd, text, sizeof text);
         if (!rc) rc = me_system_parse_celsius(text, &celsius);
         if (rc)
             error = rc;
         else if (celsius > hottest)
             hottest = celsius;
     }
-    return hottest > -1000 ? level(hottest) : failed(error);
+    return me_ops_level(hottest > -1000 ? 0 : error, hottest);
 }
 
 static struct me_reading read_memory(struct me_system_state *state)
 {
-    uint64_t total, available;
+    uint64_t total = 0, available = 0;
     int error = read_text(state, state->meminfo, "MemAvailable:");
     if (!error) error = me_system_parse_field(state->text, "MemTotal:", &total);
     if (!error) error = me_system_parse_field(state->text, "MemAvailable:", &available);
     if (!error && available > total) error = ERANGE;
-    return error ? failed(error) : level((double)(total - available) * 1024);
+    return me_ops_level(error, (double)(total - available) * 1024);
 }
 
 static struct me_reading read_faults(struct me_system_state *state)
 {
-    uint64_t faults;
+    uint64_t faults = 0;
     int error = read_text(state, state->vmstat, "pgfault");
     if (!error) error = me_system_parse_field(state->text, "pgfault", &faults);
-    return error ? failed(error) : counted(faults);
+    return me_ops_count(error, faults);
 }
 
 static void read_disks(struct me_system_state *state, struct me_reading *out)
 {
-    uint64_t in, written;
+    uint64_t in = 0, written = 0;
     int error = state->disk_count ? read_text(state, state->diskstats, NULL) : ENODEV;
     if (!error) error = me_system_parse_disks(state->text, state->disks, state->disk_count, &in, &written);
-    out[ME_SYSTEM_DISK_READ] = error ? failed(error) : counted(in);
-    out[ME_SYSTEM_DISK_WRITTEN] = error ? failed(error) : counted(written);
+    out[ME_SYSTEM_DISK_READ] = me_ops_count(error, in);
+    out[ME_SYSTEM_DISK_WRITTEN] = me_ops_count(error, written);
 }
 
 /* The sum; without one of them it is no sum. */
 static struct me_reading read_sum(const struct me_system_files *files)
 {
     uint64_t sum = 0;
-    if (!files->count) return failed(ENODEV);
+    if (!files->count) return me_ops_count(ENODEV, 0);
     for (size_t i = 0; i < files->count; i++) {
         uint64_t bytes;
-        int error = read_number(files->list[i].fd, &bytes);
-        if (error) return failed(error);
+        int error = me_file_count(files->list[i].fd, &bytes);
+        if (error) return me_ops_count(error, 0);
         sum += bytes;
     }
-    return counted(sum);
+    return me_ops_count(0, sum);
 }
 
 static void read_values(struct me_system_state *state, struct me_reading *out)
@@ -197,11 +162,7 @@ static void read_system(struct me_source *source, struct me_reading *readings)
 static void close_system(struct me_source *source)
 {
     if (source->state) me_system_close(source->state);
-    free(source->state);
-    free(source->channels);
-    source->state = NULL;
-    source->channels = NULL;
-    source->channel_count = 0;
+    me_ops_release(source);
 }
 
 static void add_channel(struct me_source *source, enum me_system_value value)
@@ -212,7 +173,6 @@ static void add_channel(struct me_source *source, enum me_system_value value)
     *channel = (struct me_channel){.kind = values[value].kind,
                                    .cls = ME_CLASS_COUNTER,
                                    .scope = ME_SCOPE_NODE,
-                                   .source = "system",
                                    .activity = true,
                                    .package = -1,
                                    .provenance = me_root_provenance(me_system_fd(state, value))};

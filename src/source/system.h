@@ -27,7 +27,8 @@ enum me_system_value {
 struct me_system_stat {
     uint64_t busy_ticks, steal_ticks;
 };
-/* proc/stat: the line of all processors. */
+/* proc/stat: the line of all processors. Busy are user, nice, system, irq and softirq (guests' time is in
+ * user; stolen time was another machine's). */
 int me_system_parse_stat(const char *text, struct me_system_stat *stat);
 /* The number behind a name at the beginning of a line: "MemTotal:", "pgfault". */
 int me_system_parse_field(const char *text, const char *name, uint64_t *value);
@@ -39,6 +40,9 @@ int me_system_parse_mhz(const char *text, double *hz);
 /* A temperature in thousandths of a degree, as hwmon and thermal zones write it. ERANGE: no temperature
  * that a processor can have. */
 int me_system_parse_celsius(const char *text, double *celsius);
+
+/* MemTotal of proc/meminfo; 0 if it is not told. */
+uint64_t me_system_memory_bytes(const struct me_root *root);
 
 /* --- the open files ------------------------------------------------------------------------------ */
 

@@ -39,13 +39,6 @@ static void close_files(struct me_system_files *files)
     *files = (struct me_system_files){.list = NULL};
 }
 
-static bool exists(const struct me_root *root, const char *path)
-{
-    int fd = me_root_openat(root, path);
-    if (fd >= 0) close(fd);
-    return fd >= 0;
-}
-
 /* Calls `visit` for the entries of a directory that begin with `prefix`. -1 if one says so. */
 static int visit_entries(struct me_system_state *state, const struct me_root *root, const char *dir_path,
                          const char *prefix,
@@ -171,7 +164,7 @@ static int add_disk(struct me_system_state *state, const struct me_root *root, c
 {
     char device[PATH_MAX_HERE + 8];
     snprintf(device, sizeof device, "%s/device", path);
-    if (strlen(name) >= sizeof *state->disks || is_path(name) || !exists(root, device)) return 0;
+    if (strlen(name) >= sizeof *state->disks || is_path(name) || !me_root_exists(root, device)) return 0;
     char(*disks)[32] = realloc(state->disks, (state->disk_count + 1) * sizeof *disks);
     if (!disks) return -1;
     state->disks = disks;
@@ -187,13 +180,21 @@ static int add_interface(struct me_system_state *state, const struct me_root *ro
     char file[PATH_MAX_HERE + 32];
     (void)name;
     snprintf(file, sizeof file, "%s/device", path);
-    if (!exists(root, file)) return 0;
+    if (!me_root_exists(root, file)) return 0;
     snprintf(file, sizeof file, "%s/device/physfn", path);
-    if (exists(root, file)) return 0;
+    if (me_root_exists(root, file)) return 0;
     snprintf(file, sizeof file, "%s/statistics/rx_bytes", path);
     if (add_path(&state->received, root, file, 1)) return -1;
     snprintf(file, sizeof file, "%s/statistics/tx_bytes", path);
     return add_path(&state->sent, root, file, 1);
+}
+
+uint64_t me_system_memory_bytes(const struct me_root *root)
+{
+    char text[8192];
+    uint64_t kib;
+    if (me_root_read(root, "proc/meminfo", text, sizeof text) <= 0) return 0;
+    return me_system_parse_field(text, "MemTotal:", &kib) ? 0 : kib * 1024;
 }
 
 /* --- all ----------------------------------------------------------------------------------------- */

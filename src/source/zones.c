@@ -1,4 +1,5 @@
 #include "zones.h"
+#include "rapl.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -180,7 +181,6 @@ uint64_t me_zone_range(uint64_t max_energy_range_uj)
 
 double me_zone_max_power_w(const struct me_root *root, const struct me_zone *zone)
 {
-    static const double bounds_w[ME_SCOPE_COUNT] = {1000, 1000, 400, 1000, 4000, 10000};
     double largest_w = 0;
     for (int i = 0; i < 4; i++) {
         char path[sizeof zone->path + 40];
@@ -190,6 +190,6 @@ double me_zone_max_power_w(const struct me_root *root, const struct me_zone *zon
         double watts = (double)uw * 1e-6;
         if (watts >= 1 && watts <= 10000 && watts > largest_w) largest_w = watts;
     }
-    if (!largest_w) return bounds_w[zone->scope];
+    if (!largest_w) return me_rapl_bound_w(zone->scope);
     return 2 * largest_w < 100 ? 100 : 2 * largest_w;
 }

@@ -43,8 +43,7 @@ uint64_t me_zone_range(uint64_t max_energy_range_uj);
 
 /* Upper bound of a zone's power in watts: twice the largest constraint_*_max_power_uw (the kernel
  * shows thermal design power there, and short peaks exceed it), at least 100 W; where no constraint
- * tells, or tells nonsense (it is empty, 0, or above 10 kW), a bound by scope that no machine known
- * to us reaches: package and core 1000 W, dram 400 W, platform 4000 W. */
+ * tells, or tells nonsense (it is empty, 0, or above 10 kW), me_rapl_bound_w. */
 double me_zone_max_power_w(const struct me_root *root, const struct me_zone *zone);
 
 #endif

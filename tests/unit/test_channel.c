@@ -221,6 +221,63 @@ static void test_safe_interval(void **state)
     }
 }
 
+/* All reasons that sources give: which of them speak of energy that no other channel has? */
+static void test_missing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *why_not;
+        bool is_missing;
+    } cases[] = {
+        {"", false},
+        {"not added: its package covers it", false},
+        {"not added: powercap/package-1 counts instead; energy-pkg on CPU 8: Input/output error", false},
+        {"repeats package-0, by way of intel-rapl-mmio", false},
+        {"repeats node, whose counter is exact", false},
+        {"mirrors package-0-die-0: one counter, shown twice", false},
+        {"taken for the same meter as psys", false},
+        {"package-0 again, by way of another CPU", false},
+        {"a zone of unknown kind", false},
+        {"energy-foo: an event of unknown kind", false},
+        {"an unknown sensor: shown, not counted", false},
+        {"sensor PS1: neither the machine's total nor a power supply's input", false},
+        {"a part of node", false},
+        {"sensor Total: 0 W is no reading", false},
+        {"it measures a battery", false},
+        {"its card covers it", false},
+        {"its energy counter is read", false},
+        {"the chip's first sensor counts", false},
+        {"the node's meter shows the same", false},
+        {"several meters, and nothing says what each of them measures", false},
+        {"all GPUs of a socket in one; each has its own meter", false},
+        {"the output of a power supply; its input counts", false},
+        {"one rail of several; what the others feed is not in it", false},
+        {"the same power over a shorter window", false},
+        {"what is left falls in steps of 36 J and more, seconds apart: a cross-check", false},
+        {"part of the processor, whose package covers it", false},
+        {"second die of its module: gpu-0 meters both", false},
+        {"not visible to the workload (CUDA_VISIBLE_DEVICES=0)", false},
+        {"energy_uj: Input/output error", true},
+        {"energy-pkg on CPU 8: Input/output error", true},
+        {"energy-pkg: its scale cannot be read", true},
+        {"its unit is not known for this processor model", true},
+        {"stands at 0: no meter behind it", true},
+        {"stands at 0 W: no meter behind it", true},
+        {"did not move", true},
+        {"psu-2 gave no reading", true},
+        {"differs by 17 % from powercap/package-0", true},
+        {"psu-1 has no value, and without it the sum is not whole", true},
+        {"switched off (power3_enable is 0)", true},
+        {"power1_average says 4.29e+06 W: an error code, not a power", true},
+        {"its energy counter stands still, and no power is shown", true},
+        {"its driver shows no energy counter of the whole card", true},
+        {"neither energy nor power is shown: Input/output error", true},
+        {"the command failed", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (me_channel_is_missing(cases[i].why_not) != cases[i].is_missing) fail_msg("%s", cases[i].why_not);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -237,7 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count),      cmocka_unit_test(test_count_again_after_a_stall),
         cmocka_unit_test(test_scopes_fit), cmocka_unit_test(test_safe_interval),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_missing),    cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -759,6 +759,122 @@ static void test_platform_without_its_gpu(void **state)
     tear_down(&rig);
 }
 
+/* Where a slow source is read too, the first sample is its own, and the fast channels are absent in it:
+ * that is no reason to believe a psys that shows less than its package. */
+static void test_false_platform_beside_a_slow_source(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.channels[2].why_not[0] = '\0';
+    for (uint64_t s = 0; s < rig.record.series.count; s++)
+        rig.record.series.readings[s * CHANNELS + 2].count = s * 1000000;
+    for (size_t c = 0; c < CHANNELS; c++) {
+        rig.record.series.readings[c].state = ME_READING_ABSENT;
+        rig.record.series.readings[30 * CHANNELS + c].state = ME_READING_ABSENT;
+    }
+    rig.record.spans[2].last = 29;
+    me_channels_count(rig.record.channels, CHANNELS);
+    assert_true(rig.record.channels[2].counted);
+    add(&rig);
+    assert_int_equal(rig.result.channels[2].counted, 0);
+    assert_near(rig.result.repeats[2].energy_j, 70 + 14);
+    tear_down(&rig);
+}
+
+/* Two sources that both show the package: the platform's 60 W are not less than its 50 W, seen twice. */
+static void test_platform_of_a_package_seen_twice(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel psys = {
+        .name = "psys", .source = "powercap", .scope = ME_SCOPE_PLATFORM, .package = -1};
+    struct me_channel twin = {.name = "perf/package-0", .source = "perf", .scope = ME_SCOPE_PACKAGE};
+    make_channel(&rig, 1, &psys, 60);
+    make_channel(&rig, 2, &twin, 50);
+    me_channels_count(rig.record.channels, CHANNELS);
+    assert_true(rig.record.channels[1].counted);
+    add(&rig);
+    assert_string_equal(rig.result.machines[0].reason, "");
+    assert_near(rig.result.repeats[2].energy_j, 90);
+    tear_down(&rig);
+}
+
+/* A phase of some ticks: that two counters differ by one tick of it says nothing against either. */
+static void test_twins_of_a_short_run(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel first = {.name = "package-0", .source = "perf", .scope = ME_SCOPE_PACKAGE},
+                      second = {.name = "powercap/package-0", .source = "powercap"};
+    second.scope = ME_SCOPE_PACKAGE;
+    make_channel(&rig, 0, &first, 50);
+    make_channel(&rig, 1, &second, 50);
+    for (int64_t s = 16; s <= 30; s++)
+        rig.record.series.time_ns[s] = 1500 * MS + (s - 15) * MS / 5; /* 3 ms */
+    for (uint64_t s = 16; s <= 30; s++) {                             /* 50 mJ a tick */
+        rig.record.series.readings[s * CHANNELS].count = 75000000 + (s - 15) / 5 * 50000;
+        rig.record.series.readings[s * CHANNELS + 1].count = 75000000 + (s - 14) / 5 * 50000 + 50000;
+    }
+    me_channels_count(rig.record.channels, CHANNELS);
+    add(&rig);
+    assert_string_equal(rig.result.machines[0].reason, "");
+    assert_int_equal(rig.result.channels[0].counted, 1);
+    tear_down(&rig);
+}
+
+/* What one source could not read and another one counts is no gap. */
+static void test_unreadable_but_counted_elsewhere(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    struct me_channel failed = {.name = "package-1",
+                                .source = "perf",
+                                .scope = ME_SCOPE_PACKAGE,
+                                .package = 1,
+                                .why_not = "energy-pkg on CPU 8: Input/output error"},
+                      other = {.name = "powercap/package-1", .source = "powercap", .package = 1};
+    other.scope = ME_SCOPE_PACKAGE;
+    make_channel(&rig, 1, &failed, 0);
+    make_channel(&rig, 2, &other, 40);
+    me_channels_count(rig.record.channels, CHANNELS);
+    add(&rig);
+    assert_string_equal(rig.result.channels[1].why_not, "not added: powercap/package-1 counts instead; "
+                                                        "energy-pkg on CPU 8: Input/output error");
+    assert_near(rig.result.repeats[2].energy_j, 75 + 60);
+    assert_int_equal(me_result_rank(&rig.result, NULL), 0);
+    assert_int_equal(rig.result.summaries[0].place, 1);
+    tear_down(&rig);
+    set_up(&rig); /* the same, and nothing else shows package 1 */
+    make_channel(&rig, 1, &failed, 0);
+    me_channels_count(rig.record.channels, CHANNELS);
+    add(&rig);
+    assert_int_equal(me_result_rank(&rig.result, NULL), 0);
+    assert_int_equal(rig.result.summaries[0].place, 0);
+    tear_down(&rig);
+}
+
+/* Few values of a slow meter in a phase: the number is said to be coarse. */
+static void test_coarse(void **state)
+{
+    (void)state;
+    static const struct {
+        double interval_s;
+        const char *note;
+    } cases[] = {{0, ""}, {0.1, ""}, {0.2, "coarse: package-0 has a value each 0.2 s only"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        rig.record.channels[0].interval_s = cases[i].interval_s;
+        add(&rig);
+        assert_string_equal(rig.result.repeats[2].note, cases[i].note); /* 1.5 s */
+        tear_down(&rig);
+    }
+}
+
 /* What the machine did has a table of its own and is in no total. */
 static void test_activities(void **state)
 {
@@ -792,11 +908,14 @@ static void test_shorter_than_the_interval(void **state)
     set_up(&rig);
     rig.record.channels[0].interval_s = 1.2; /* idle 1 s, warm-up 0.5 s, run 1.5 s */
     add_region(&rig.record, "train", 1, 16, 20);
+    for (uint32_t s = 15; s < 30; s++) add_region(&rig.record, "step", 1, s, s + 1);
     add(&rig);
     assert_true(isnan(rig.result.repeats[0].energy_j) && isnan(rig.result.repeats[1].energy_j));
     assert_string_equal(rig.result.repeats[0].note, "package-0: shorter than the meter's own period");
     assert_near(rig.result.repeats[2].energy_j, 75 + 15);
     assert_true(isnan(rig.result.regions[0].energy_j));
+    assert_near(rig.result.regions[0].duration_s, 1.5); /* all of them, and each too short */
+    assert_true(isnan(rig.result.regions[1].energy_j));
     tear_down(&rig);
 }
 
@@ -839,6 +958,11 @@ int main(void)
         cmocka_unit_test(test_twins_are_compared),
         cmocka_unit_test(test_silent_meter_gives_way),
         cmocka_unit_test(test_platform_without_its_gpu),
+        cmocka_unit_test(test_false_platform_beside_a_slow_source),
+        cmocka_unit_test(test_platform_of_a_package_seen_twice),
+        cmocka_unit_test(test_twins_of_a_short_run),
+        cmocka_unit_test(test_unreadable_but_counted_elsewhere),
+        cmocka_unit_test(test_coarse),
         cmocka_unit_test(test_activities),
         cmocka_unit_test(test_shorter_than_the_interval),
         cmocka_unit_test(test_empty),

@@ -237,6 +237,16 @@ static void test_a_total_with_a_gap(void **state)
         {"package", "repeats package-0, by way of intel-rapl-mmio", true},
         {"package", "not added: the same as package-0 of powercap", true},
         {"core", "energy_uj: Input/output error", true},
+        {"package", "taken for the same meter as psys", true},
+        {"package", "package-0 again, by way of another CPU", true},
+        {"package", "its energy counter is read", true},
+        {"package", "part of the processor, whose package covers it", true},
+        {"package", "package-0 gave no reading", false},
+        {"package", "energy-pkg on CPU 8: Input/output error", false},
+        {"package", "differs by 17 % from powercap/package-0", false},
+        {"gpu", "neither energy nor power is shown: Input/output error", false}, /* no GPU counts either */
+        {"gpu", "not visible to the workload (CUDA_VISIBLE_DEVICES=0)", true},
+        {"gpu", "second die of its module: gpu-0 meters both", true},
     };
     static const struct entry entries[] = {
         {{"package"}, "counter", "live", NULL, NULL, "", {30}, 1, 1, 1, 1, 1, NULL},

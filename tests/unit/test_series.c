@@ -337,7 +337,44 @@ static const struct {
      1,
      {{GOOD, 0, 0}, {GOOD, S / 2, 0}, {GOOD, 5 * S / 2, 100}, {GOOD, 7 * S / 2, 100}},
      ME_FAULT_NONE,
-     75},
+     60},
+    {"8 uJ each 0.8 s: true where it moves, and not where it was read about the edges",
+     ME_KIND_COUNTER,
+     0.2,
+     {{GOOD, 6 * S / 10, 0},
+      {GOOD, 8 * S / 10, 8},
+      {GOOD, S, 8},
+      {GOOD, 16 * S / 10, 16},
+      {GOOD, 24 * S / 10, 24},
+      {GOOD, 3 * S, 24},
+      {GOOD, 32 * S / 10, 32}},
+     ME_FAULT_NONE,
+     20},
+    {"at rest before the begin: 10 uJ each 0.4 s from there on",
+     ME_KIND_COUNTER,
+     0.2,
+     {{GOOD, 0, 0},
+      {GOOD, 4 * S / 10, 0},
+      {GOOD, 8 * S / 10, 0},
+      {GOOD, S, 0},
+      {GOOD, 14 * S / 10, 10},
+      {GOOD, 18 * S / 10, 20},
+      {GOOD, 22 * S / 10, 30},
+      {GOOD, 3 * S, 30}},
+     ME_FAULT_NONE,
+     27},
+    {"what comes behind a stall is not shared out to before it",
+     ME_KIND_COUNTER,
+     0.5,
+     {{GOOD, 0, 0}, {GOOD, 2 * S, 20}, {GOOD, 3 * S, 30}, {GOOD, 11 * S / 2, 30}, {GOOD, 6 * S, 500}},
+     ME_FAULT_NONE,
+     20},
+    {"a counter set back behind the end says nothing of the span",
+     ME_KIND_COUNTER,
+     1,
+     {{GOOD, 0, 0}, {GOOD, 2 * S, 20}, {GOOD, 3 * S, 30}, {GOOD, 4 * S, 3}},
+     ME_FAULT_NONE,
+     20},
     {"but of a 0.1 s counter",
      ME_KIND_COUNTER,
      0.1,
@@ -393,6 +430,26 @@ static void test_paced(void **state)
                      (unsigned long long)energy.uj);
         me_series_release(&series);
     }
+}
+
+/* The longest time between two values: of a gauge between readings, of a counter between steps. */
+static void test_period(void **state)
+{
+    (void)state;
+    static const uint64_t counts[] = {0, 0, 10, 10, 10, 20, 20, 30};
+    struct me_channel fast = {0}, counter = {.interval_s = 0.1},
+                      gauge = {.kind = ME_KIND_GAUGE, .interval_s = 0.1};
+    struct me_series series;
+    me_series_init(&series, 2);
+    for (int i = 0; i < 8; i++) {
+        struct me_reading row[2] = {{.state = ME_READING_OK, .count = counts[i]}, {.state = ME_READING_OK}};
+        assert_int_equal(me_series_append(&series, i * 200 * MS, row, NULL), 0);
+    }
+    assert_true(me_series_period_s(&series, &fast, 0, 2, 4) == 0);
+    assert_true(fabs(me_series_period_s(&series, &counter, 0, 2, 4) - 0.6) < 1e-9);
+    assert_true(fabs(me_series_period_s(&series, &counter, 0, 5, 6) - 0.4) < 1e-9);
+    assert_true(fabs(me_series_period_s(&series, &gauge, 1, 2, 4) - 0.2) < 1e-9);
+    me_series_release(&series);
 }
 
 /* What an activity did in a span; a counter of it may stand still, and has no energy. */
@@ -519,15 +576,11 @@ static void test_every_fault_has_a_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_gauges),
-        cmocka_unit_test(test_paced),
-        cmocka_unit_test(test_activity),
-        cmocka_unit_test(test_insert),
-        cmocka_unit_test(test_parts_add_up),
-        cmocka_unit_test(test_append),
-        cmocka_unit_test(test_no_channels),
-        cmocka_unit_test(test_every_fault_has_a_text),
+        cmocka_unit_test(test_counters),     cmocka_unit_test(test_gauges),
+        cmocka_unit_test(test_paced),        cmocka_unit_test(test_period),
+        cmocka_unit_test(test_activity),     cmocka_unit_test(test_insert),
+        cmocka_unit_test(test_parts_add_up), cmocka_unit_test(test_append),
+        cmocka_unit_test(test_no_channels),  cmocka_unit_test(test_every_fault_has_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,6 @@
 #include "me/source.h"
 #include "me/units.h"
 #include "tree.h"
-#include <errno.h>
 #include <math.h>
 
 static void test_plain_names(void **state)
@@ -180,28 +179,6 @@ static void test_any_reading_rate(void **state)
     for (size_t p = 0; p < sizeof periods_s / sizeof *periods_s; p++) /* true: 18 s x 50 W + 16 s x 10 W */
         if (fabs(ends_j[p] - 1060) > 0.15 * 1060) fail_msg("every %g s: %g J", periods_s[p], ends_j[p]);
     assert_true(fabs(ends_j[0] - 1060) < 0.01 * 1060 && fabs(ends_j[1] - 1060) < 0.02 * 1060);
-}
-
-static void test_busy_ticks(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        int error;
-        uint64_t ticks;
-    } cases[] = {
-        {"cpu  1 20 300 4000 50000 600000 7000000 80000000 9 9\ncpu0 1", 0, 7600321},
-        {"cpu  1 2 3 4 5 6 7\n", 0, 19},
-        {"cpu  1 2 3 4 5 6\n", EINVAL, 0},
-        {"cpu0 1 2 3 4 5 6 7\n", EINVAL, 0},
-        {"intr 1 2 3 4 5 6 7 8\n", EINVAL, 0},
-        {"", EINVAL, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        uint64_t ticks = 0;
-        assert_int_equal(me_model_busy_ticks(cases[i].text, &ticks), cases[i].error);
-        assert_true(ticks == cases[i].ticks);
-    }
 }
 
 static void put_vm(const char *root)
@@ -427,8 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_names), cmocka_unit_test(test_curve_of_machine),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_any_reading_rate),
-        cmocka_unit_test(test_busy_ticks),  cmocka_unit_test(test_model_energy),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_any_reading_rate),  cmocka_unit_test(test_model_energy),
         cmocka_unit_test(test_says_why),    cmocka_unit_test(test_choice),
         cmocka_unit_test(test_facts),       cmocka_unit_test(test_topology),
         cmocka_unit_test(test_live),

@@ -278,7 +278,7 @@ static void test_faults(void **state)
     tree_put(o.dir, "sys/class/hwmon/hwmon1/temp1_input", "\n");
     tree_put(o.dir, path, "\n");
     o.source.ops->read(&o.source, o.readings);
-    expect_failed(&o, "cpu-temperature", EINVAL);
+    expect_failed(&o, "cpu-temperature", ENODATA);
     assert_int_equal(reading_of(&o, "cpu-frequency")->state, ME_READING_FAILED);
     put_server(o.dir);
     tree_put(o.dir, "proc/meminfo", "MemTotal: 5 kB\nMemAvailable: 6 kB\n");
