@@ -51,6 +51,9 @@ void me_sampler_gap_reset(struct me_sampler *sampler);
  * if their counters move within 0.3 s, between two ticks;
  * stops and joins the threads, hands the last samples to the sink, and frees; NULL-safe. */
 void me_sampler_stop(struct me_sampler *sampler);
+/* The begin of a stop, for a caller that cannot wait so long at a stretch: waits for those readings at most
+ * `wait_ns`. True once all are done; then me_sampler_stop does the rest. NULL: true. */
+bool me_sampler_finish(struct me_sampler *sampler, int64_t wait_ns);
 /* The same for a run that was interrupted: slow readings are waited for no longer than `wait_ns`. False if
  * one is still under way: then the meter must stay open until the process ends, since a thread reads it; the
  * series is the caller's either way. NULL: true. */

@@ -1,6 +1,9 @@
-/* A source: a way to read energy on a machine, or what the machine did meanwhile. To add one: write
- * src/source/<name>.c with its ops, add a row to src/source/table.c in the order of preference, put a
- * recorded machine that has it under tests/machines/, and name it in the README's table.
+/* A source: a way to read energy on a machine, or what the machine did meanwhile. To add one:
+ *   1. src/source/<name>.c and .h with its ops; ops.h and file.h there have what all sources need;
+ *   2. a row in src/source/table.c, in the order of preference;
+ *   3. a recorded machine that has it under tests/machines/, and scripts/record-machine taught to record
+ *      it; for a library, a stub of it in tests/stubs/; its pure parts in tests/unit/test_source_<name>.c;
+ *   4. a row in the README's table of sources and in that of files in src/README.md.
  *
  * Sources never print. Absence explains itself: `found` is false, `reason` says what is missing and
  * `cure` the one command that mends it (or ""). Broken (found, but cannot work) is an error. */
@@ -80,8 +83,9 @@ struct me_meter {
     size_t channel_count;
 };
 /* Without options->only: all, where `model` and `msr` are left closed if other sources count already.
- * With it: those named, and nothing else. An unknown name is ME_E_INPUT. A name that two sources have
- * stays with the first; the second's gets its source before it: "powercap/package-0". */
+ * With it: those named, those that options->external and options->events ask for, and nothing else. An
+ * unknown name is ME_E_INPUT. A name that two sources have stays with the first; the second's gets its
+ * source before it: "powercap/package-0". */
 int me_meter_open(struct me_meter *meter, const struct me_meter_options *options, struct me_error *err);
 /* Reads the sources without an interval; the channels of all others get ME_READING_ABSENT. */
 void me_meter_read(struct me_meter *meter, struct me_reading *readings);

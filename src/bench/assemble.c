@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 #include "bench.h"
+#include "me/credentials.h"
 #include "me/store.h"
 #include "me/version.h"
 
@@ -80,9 +81,25 @@ static int add_machine(struct me_plan_machine *machine, const struct me_buffer *
     return rc;
 }
 
+/* The plan as it may be kept: a command's URL can hold a password. By way of JSON, which is a copy. */
+static int make_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err)
+{
+    struct me_buffer json = ME_BUFFER_INIT;
+    int rc = me_plan_to_json(plan, &json, err);
+    if (!rc) rc = me_plan_from_json(json.data, json.len, kept, err);
+    me_buffer_release(&json);
+    if (rc) return -1;
+    for (size_t i = 0; kept->command[i]; i++) me_credentials_mask(kept->command[i]);
+    for (size_t i = 0; i < kept->count; i++) me_credentials_mask(kept->machines[i].external);
+    me_credentials_mask(kept->external);
+    return 0;
+}
+
 static int head_lines(struct me_result *result, const struct me_plan *plan, struct me_error *err)
 {
     struct me_buffer command = ME_BUFFER_INIT, json = ME_BUFFER_INIT;
+    struct me_plan kept;
+    if (make_plan_to_keep(plan, &kept, err)) return -1;
     time_t now = time(NULL);
     struct tm utc;
     strftime(result->created_utc, sizeof result->created_utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
@@ -90,11 +107,12 @@ static int head_lines(struct me_result *result, const struct me_plan *plan, stru
     snprintf(result->tool_version, sizeof result->tool_version, "%s", ME_VERSION);
     snprintf(result->workload, sizeof result->workload, "%s", plan->workload);
     me_buffer_puts(&command, "");
-    for (size_t i = 0; plan->command[i]; i++) {
+    for (size_t i = 0; kept.command[i]; i++) {
         if (i) me_buffer_puts(&command, " ");
-        me_buffer_shell_quoted(&command, plan->command[i]);
+        me_buffer_shell_quoted(&command, kept.command[i]);
     }
-    int rc = me_plan_to_json(plan, &json, err);
+    int rc = me_plan_to_json(&kept, &json, err);
+    me_plan_release(&kept);
     if (!rc && (command.failed || json.failed)) rc = me_fail(err, ME_E_RUN, "no memory for the result");
     if (rc) {
         me_buffer_release(&command);

@@ -2,7 +2,8 @@
  *
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
- *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal)
+ *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); opener.c opens
+ *               its meters
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
  *               lost by their silence
  *   assemble.c  rank 0: records -> result -> file and logs
@@ -43,6 +44,8 @@ struct me_link {
     bool (*ready)(struct me_link *link, int n);
     /* Called several times a second with what to show; false: stop. */
     bool (*tick)(struct me_link *link, const struct me_progress *now);
+    /* Called several times a second while meters are waited for; false: stop. */
+    bool (*wait)(struct me_link *link);
 };
 
 /* station.c. Measures and fills `record` (also when it fails or is stopped: then the record says

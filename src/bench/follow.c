@@ -55,9 +55,20 @@ static bool follow_tick(struct me_link *link, const struct me_progress *now)
     return !follow->stopped;
 }
 
+static bool follow_wait(struct me_link *link)
+{
+    struct me_follow *follow = link->context;
+    int word;
+    sign_of_life(follow);
+    take_word(follow, &word);
+    follow->stopped = follow->stopped || me_signals_caught();
+    return !follow->stopped;
+}
+
 struct me_link me_follow_link(struct me_follow *follow)
 {
-    return (struct me_link){.context = follow, .ready = follow_ready, .tick = follow_tick};
+    return (struct me_link){
+        .context = follow, .ready = follow_ready, .tick = follow_tick, .wait = follow_wait};
 }
 
 /* If the head is gone, the launcher ends us (or Open MPI does, as we speak to it): the journal stays. */

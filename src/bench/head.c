@@ -208,9 +208,15 @@ static bool head_tick(struct me_link *link, const struct me_progress *now)
     return !head->stopped;
 }
 
+static bool head_wait(struct me_link *link)
+{
+    look(link->context);
+    return !((struct me_head *)link->context)->stopped;
+}
+
 struct me_link me_head_link(struct me_head *head)
 {
-    return (struct me_link){.context = head, .ready = head_ready, .tick = head_tick};
+    return (struct me_link){.context = head, .ready = head_ready, .tick = head_tick, .wait = head_wait};
 }
 
 /* --- the end ----------------------------------------------------------------------------------- */

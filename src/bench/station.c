@@ -12,11 +12,13 @@
 #include "me/store.h"
 #include "me/version.h"
 #include "me/workload.h"
+#include "opener.h"
 #include "station.h"
 
 #define TICK_MS                   100
 #define STOP_GRACE_MS             200 /* mpirun kills its ranks one second after it asked them to end */
 #define ABANDON_NS                (ME_NS_PER_S / 5)
+#define LOOK_NS                   (ME_NS_PER_S / 20)
 #define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
 
 /* Everything the record says goes through here: to memory, from which it is gathered, and to the
@@ -287,7 +289,7 @@ static const struct me_plan_machine *own_machine(const struct me_station *st)
     return NULL;
 }
 
-static int open_meter(struct me_station *st, const char *root, struct me_error *err)
+static int open_meters(struct me_station *st, const char *root, struct me_error *err)
 {
     const struct me_plan_machine *machine = own_machine(st);
     char id[16];
@@ -300,7 +302,7 @@ static int open_meter(struct me_station *st, const char *root, struct me_error *
         .events = st->plan->events,
         .strip_env = st->strip_env,
     };
-    return me_meter_open(&st->meter, &options, err);
+    return me_opener_open(&st->meter, &options, st->link, &st->stopped, err);
 }
 
 /* Writes st->facts.sampler; the sink gets nothing before the first edge, so the head comes first. */
@@ -313,23 +315,36 @@ static int start_sampler(struct me_station *st, struct me_error *err)
     return 0;
 }
 
-static int open_station(struct me_station *st, const char *root, struct me_error *err)
+static int read_facts(struct me_station *st, const char *path, struct me_error *err)
 {
     const struct me_plan_machine *machine = own_machine(st);
-    st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
-    if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
-    for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
-    if (open_meter(st, root, err)) return -1;
-    me_machine_facts(&st->meter.root, &st->facts);
+    struct me_root root = {.fd = -1};
+    int rc = me_root_open(&root, path, err);
+    if (!rc) me_machine_facts(&root, &st->facts);
+    me_root_close(&root);
     st->facts.machine_id = st->role.machine_id;
     st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
     if (machine) snprintf(st->facts.name, sizeof st->facts.name, "%s", machine->name);
+    return rc;
+}
+
+static int open_station(struct me_station *st, const char *root, struct me_error *err)
+{
+    st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
+    if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
+    for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
+    int rc = read_facts(st, root, err);
     open_journal(st);
+    if (!rc) rc = open_meters(st, root, err);
+    if (rc) {
+        emit_head(st); /* a record begins with it, also one that only tells what failed */
+        return -1;
+    }
     char scopes[64];
     me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
-    int rc = scopes[0]
-                 ? start_sampler(st, err)
-                 : me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
+    rc = scopes[0]
+             ? start_sampler(st, err)
+             : me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
     emit_head(st);
     if (rc) return -1;
     say_modelled(st);
@@ -351,6 +366,8 @@ static void close_station(struct me_station *st)
  * command may take seconds. */
 static void stop_sampler(struct me_station *st)
 {
+    while (!st->stopped && !me_sampler_finish(st->sampler, LOOK_NS))
+        if (!st->link->wait(st->link)) st->stopped = true;
     if (st->stopped)
         st->meter_is_busy = !me_sampler_abandon(st->sampler, ABANDON_NS);
     else

@@ -160,18 +160,27 @@ static void put_json(struct me_buffer *out, const struct me_meter *meter, const 
     me_buffer_puts(out, "}\n");
 }
 
-/* What the machine does beside using energy: its unit stands where others have their scope. */
-static void put_activity_text(struct me_buffer *out, const struct me_channel *channel)
+/* Of the column of names: so wide that the columns behind it stay in line. */
+static int name_width(const struct me_channel *channels, size_t n)
 {
-    me_buffer_printf(out, "  %-22s %-9s %-10s %-16s every %g s\n", channel->name,
+    size_t width = 22;
+    for (size_t i = 0; i < n; i++)
+        if (strlen(channels[i].name) > width) width = strlen(channels[i].name);
+    return (int)width;
+}
+
+/* What the machine does beside using energy: its unit stands where others have their scope. */
+static void put_activity_text(struct me_buffer *out, const struct me_channel *channel, int width)
+{
+    me_buffer_printf(out, "  %-*s %-9s %-10s %-16s every %g s\n", width, channel->name,
                      strcmp(channel->unit, "1") ? channel->unit : "count", "activity",
                      me_kind_name(channel->kind), channel->interval_s);
 }
 
-static void put_channel_text(struct me_buffer *out, const struct me_channel *channel)
+static void put_channel_text(struct me_buffer *out, const struct me_channel *channel, int width)
 {
     if (channel->activity) {
-        put_activity_text(out, channel);
+        put_activity_text(out, channel, width);
         return;
     }
     double safe_s = me_channel_safe_interval_s(channel);
@@ -184,7 +193,7 @@ static void put_channel_text(struct me_buffer *out, const struct me_channel *cha
         snprintf(safe, sizeof safe, safe_s < 1000 ? "read within %.3g s" : "read within %.0f s", safe_s);
     else if (channel->interval_s > 0)
         snprintf(safe, sizeof safe, "every %g s", channel->interval_s);
-    me_buffer_printf(out, "  %-22s %-9s %-10s %-16s %-20s %s%s\n", channel->name,
+    me_buffer_printf(out, "  %-*s %-9s %-10s %-16s %-20s %s%s\n", width, channel->name,
                      me_scope_name(channel->scope), me_class_name(channel->cls), range, safe,
                      channel->counted ? "counted" : "", channel->why_not);
 }
@@ -232,7 +241,9 @@ static void put_text(struct me_buffer *out, const struct me_meter *meter, const 
             me_buffer_printf(out, "%s: %s%s", source->ops->name, state, source->reason[0] ? ": " : "");
         me_buffer_printf(out, "%s\n", source->reason);
         if (source->cure[0]) me_buffer_printf(out, "  cure: %s\n", source->cure);
-        for (size_t c = 0; c < n; c++) put_channel_text(out, channels_of(meter, i) + c);
+        const struct me_channel *channels = channels_of(meter, i);
+        const int width = name_width(channels, n);
+        for (size_t c = 0; c < n; c++) put_channel_text(out, &channels[c], width);
     }
     put_total_text(out, meter, scopes);
 }

@@ -183,6 +183,7 @@ void me_channels_scopes(const struct me_channel *channels, size_t n, char *text,
 bool me_channel_is_missing(const char *why_not)
 {
     static const char *const held_elsewhere[] = {
+        " counts instead; ",
         "repeats ",
         "mirrors ",
         "taken for the same meter as ",

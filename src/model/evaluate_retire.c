@@ -180,14 +180,17 @@ static bool compare_twins(struct me_record *record, char *what, size_t size)
         double apart_j = fabs(own_j - twin_j), larger_j = fmax(fmax(own_j, twin_j), 1e-6);
         if (apart_j <= TWINS_DIFFER * larger_j + 2 * fmax(own_slack_j, twin_slack_j)) continue;
         double apart = apart_j / larger_j;
-        me_rows_remark(what, size, "%s of %s and %s of %s differ by %.0f %%: %.6g J and %.6g J", twin->name,
-                       twin->source, channel->name, channel->source, apart * 100, twin_j, own_j);
+        char remark[192];
+        snprintf(remark, sizeof remark, "%s of %s and %s of %s differ by %.0f %%: %.6g J and %.6g J",
+                 twin->name, twin->source, channel->name, channel->source, apart * 100, twin_j, own_j);
+        if (!strstr(what, remark)) me_rows_remark(what, size, "%s", remark); /* said in an earlier round */
         if (strcmp(twin->source, "perf") || strcmp(channel->source, "powercap")) continue;
         struct me_channel *refuted = &record->channels[twin - record->channels];
         snprintf(refuted->why_not, sizeof refuted->why_not, "differs by %.0f %% from %.40s", apart * 100,
                  channel->name);
         changed = true;
     }
+    if (changed) me_channels_count(record->channels, record->channel_count);
     return changed;
 }
 
@@ -210,40 +213,40 @@ static void tell_substitutes(struct me_record *record)
             if (!other->counted || !strcmp(other->source, channel->source) || !is_same_part(other, channel))
                 continue;
             memcpy(why_not, channel->why_not, sizeof why_not);
-            snprintf(channel->why_not, sizeof channel->why_not, "not added: %.20s counts instead; %.45s",
-                     other->name, why_not);
+            snprintf(channel->why_not, sizeof channel->why_not, "%.30s counts instead; %.45s", other->name,
+                     why_not);
             break;
         }
     }
 }
 
-static void retire_counters(struct me_record *record, char *what, size_t size)
+static bool retire_counters(struct me_record *record, char *what, size_t size)
 {
     size_t n = record->channel_count;
     double length_s = me_evaluate_duration_s(record, 0, record->series.count - 1);
-    if (length_s < SHORTEST_TO_JUDGE_S) return;
+    if (length_s < SHORTEST_TO_JUDGE_S) return false;
     bool *has_moved = calloc(n, sizeof *has_moved);
-    if (!has_moved) return; /* the counters stay, and their spans say that they stalled */
-    bool any_moved = false;
+    if (!has_moved) return false; /* the counters stay, and their spans say that they stalled */
+    bool any_moved = false, changed = false;
     for (size_t c = 0; c < n; c++) {
         has_moved[c] = moved(record, c);
         any_moved = any_moved || has_moved[c];
     }
-    /* With one out, another that it covered may come in, and may have stalled as well. */
-    while (any_moved && retire_false_platform(record, what, size)) {
-    }
+    if (any_moved) changed = retire_false_platform(record, what, size);
     if (any_moved || length_s > ALWAYS_JUDGED_S)
-        while (retire_round(record, has_moved, length_s, what, size)) me_channels_count(record->channels, n);
+        changed |= retire_round(record, has_moved, length_s, what, size);
+    if (changed) me_channels_count(record->channels, n);
     free(has_moved);
-    if (compare_twins(record, what, size)) me_channels_count(record->channels, n);
+    return changed;
 }
 
 void me_evaluate_retire(struct me_record *record, char *what, size_t size)
 {
     what[0] = '\0';
     if (!record->channel_count || !record->series.count) return;
-    while (retire_silent(record, what, size)) {
+    /* With one out, another that it covered comes in, and may be no better. */
+    while (retire_silent(record, what, size) || retire_counters(record, what, size) ||
+           compare_twins(record, what, size)) {
     }
-    retire_counters(record, what, size);
     tell_substitutes(record);
 }

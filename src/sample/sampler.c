@@ -265,6 +265,13 @@ void me_sampler_gap_reset(struct me_sampler *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool me_sampler_finish(struct me_sampler *s, int64_t wait_ns)
+{
+    if (!s) return true;
+    if (!s->stopping) tell_to_stop(s); /* no other thread writes it */
+    return me_pacers_have_ended(s, me_clock_mono_ns() + wait_ns);
+}
+
 void me_sampler_stop(struct me_sampler *s)
 {
     if (!s) return;

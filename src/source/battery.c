@@ -3,7 +3,6 @@
 #include "me/clock.h"
 #include "ops.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

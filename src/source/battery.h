@@ -24,10 +24,10 @@ enum me_battery_status me_battery_status(const char *text);
 int me_battery_watts(long long power_uw, double *watts);
 int me_battery_product_watts(long long current_ua, long long voltage_uv, double *watts);
 
-/* May a battery that discharges be believed at `now`, if the machine had another supply at `powered` (0: never
- * seen)? Not for 12 s: its gauge follows slowly, and a channel that is read once a second and has no reading
- * for more than 11 s makes the span unknown (me/series.h), where a shorter gap would be bridged as if the
- * battery had fed the machine all the while. */
+/* May a battery that discharges be believed at `now`, if the machine had another supply at `powered` (0:
+ * never seen)? Not for 12 s: its gauge follows slowly, and a channel that is read once a second and has no
+ * reading for more than 11 s makes the span unknown (me/series.h), where a shorter gap would be bridged as
+ * if the battery had fed the machine all the while. */
 bool me_battery_has_settled(int64_t powered_ns, int64_t now_ns);
 
 #endif

@@ -13,7 +13,8 @@ int me_counters_mark_dead(struct me_source *source, struct me_error *err);
 /* Do the channels a and b, a before b, show one counter? They may have begun at different values; so it
  * is asked by how much they grow. b, read between two readings of a, grows by what lies between the
  * least and the most that a can have grown by, each of three times, where those two are not more than 2 %
- * apart. Takes some 10 ms, at most 130 ms. false if they do not move, or cannot be read. `scratch` holds four times the source's channels. */
+ * apart. Takes some 10 ms, at most 130 ms. false if they do not move, or cannot be read. `scratch` holds
+ * four times the source's channels. */
 bool me_counters_is_mirror(struct me_source *source, size_t a, size_t b, struct me_reading *scratch);
 
 /* Marks the channels that repeat one before them: of one package or psys, the same part (what stands

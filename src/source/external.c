@@ -1,8 +1,10 @@
 #include "external.h"
 #include "me/clock.h"
+#include "me/credentials.h"
 #include "runner.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,8 @@ enum { ANSWER = 4096, TRIES = 2 };
 
 struct meter {
     struct me_external_spec spec;
-    char *action;
-    int64_t read_ns; /* when it was last read; 0: never */
+    char *action, *shown; /* shown: without passwords in URLs */
+    int64_t read_ns;      /* when it was last read; 0: never */
 };
 struct state {
     struct me_root root; /* the meter's: not ours to close */
@@ -41,7 +43,7 @@ static int read_path(const struct me_root *root, const char *path, char *text, s
 
 static double patience_s(const struct me_external_spec *spec)
 {
-    return 2 * spec->interval_s > 2 ? 2 * spec->interval_s : 2;
+    return fmin(fmax(2 * spec->interval_s, 2), 60);
 }
 
 /* 0 or an errno. */
@@ -92,7 +94,10 @@ static void read_external(struct me_source *source, struct me_reading *readings)
 static void close_external(struct me_source *source)
 {
     struct state *state = source->state;
-    for (size_t i = 0; state && i < state->count; i++) free(state->meters[i].action);
+    for (size_t i = 0; state && i < state->count; i++) {
+        free(state->meters[i].action);
+        free(state->meters[i].shown);
+    }
     if (state) me_runner_stop(state->runner);
     free(state);
     free(source->channels);
@@ -127,11 +132,11 @@ static void describe(struct me_channel *channel, const struct meter *meter)
     snprintf(channel->unit, sizeof channel->unit, "%s", spec->unit.power ? "W" : "uJ");
     snprintf(channel->name, sizeof channel->name, "%s",
              spec->name[0] ? spec->name : me_scope_name(spec->scope));
-    int len = (int)strlen(meter->action);
-    for (len = len < 200 ? len : 200; len && ((unsigned char)meter->action[len] & 0xc0) == 0x80;)
+    int len = (int)strlen(meter->shown);
+    for (len = len < 200 ? len : 200; len && ((unsigned char)meter->shown[len] & 0xc0) == 0x80;)
         len--; /* UTF-8 */
     snprintf(channel->basis, sizeof channel->basis, "the user's own meter, %s%s %.*s", spec->unit.name,
-             spec->is_path ? " <" : " of", len, meter->action);
+             spec->is_path ? " <" : " of", len, meter->shown);
 }
 
 /* Asks once, so that a meter that does not work is told before the run and not after it. 0 or an errno. */
@@ -150,8 +155,8 @@ static void explain_broken(struct me_source *source)
     const struct state *state = source->state;
     const struct meter *meter = &state->meters[0];
     snprintf(source->reason, sizeof source->reason, "%s `%.100s`: %s",
-             meter->spec.is_path ? "file" : "command", meter->action, source->channels[0].why_not);
-    snprintf(source->cure, sizeof source->cure, "%s%.200s", meter->spec.is_path ? "cat " : "", meter->action);
+             meter->spec.is_path ? "file" : "command", meter->shown, source->channels[0].why_not);
+    snprintf(source->cure, sizeof source->cure, "%s%.200s", meter->spec.is_path ? "cat " : "", meter->shown);
 }
 
 /* The meters of the text, which was checked before. */
@@ -164,10 +169,12 @@ static int add_meters(struct me_source *source, const char *text, struct me_erro
         struct meter *meter = &state->meters[state->count];
         if (rc < 0) return -1;
         meter->spec = spec;
-        meter->action = strndup(spec.action, spec.action_len);
-        if (!meter->action) return me_fail(err, ME_E_RUN, "external: no memory");
-        meter->spec.action = NULL;
         state->count++;
+        meter->spec.action = NULL;
+        meter->action = strndup(spec.action, spec.action_len);
+        meter->shown = strndup(spec.action, spec.action_len);
+        if (!meter->action || !meter->shown) return me_fail(err, ME_E_RUN, "external: no memory");
+        me_credentials_mask(meter->shown);
         if (!state->interval_s || spec.interval_s < state->interval_s) state->interval_s = spec.interval_s;
     }
     return 0;

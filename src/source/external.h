@@ -21,7 +21,7 @@
  *
  * The answer: the first line is one decimal number with a point ("215", "0.25", "1.5e3"), and behind it
  * the same unit or nothing. Further lines are passed over. A reading has failed, and says so, if the
- * command ends with another status than 0, takes longer than twice its interval (2 s at least), or prints
+ * command ends with another status than 0, takes longer than twice its interval (but 2 s at least, 60 s at most), or prints
  * anything else; if a power of a node or platform is 0 (the machine is on); if a power is above max. A
  * counter is taken to the microjoule exactly.
  *

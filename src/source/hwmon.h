@@ -60,8 +60,8 @@ void me_hwmon_place(const struct me_hwmon_sensor *sensor, struct me_hwmon_place 
 /* The largest watts that a sensor of the scope can show; above it the value is an error code. */
 double me_hwmon_bound_w(enum me_scope scope);
 /* A powerN value in uW to watts; 0, or the errno for what cannot be a power: ENODATA for the error
- * codes of firmware and drivers (all ones of 16, 31 or 32 bits in W, mW or uW), ERANGE for what is negative or above
- * the bound. */
+ * codes of firmware and drivers (all ones of 16, 31 or 32 bits in W, mW or uW), ERANGE for what is
+ * negative or above the bound. */
 int me_hwmon_watts(long long uw, double bound_w, double *watts);
 
 /* Settles among the sensors which of them may count, by writing why_not: twins of one chip, sets that

@@ -246,7 +246,7 @@ static int list_chips(const struct me_root *root, struct chip **chips, size_t *c
             return me_fail(err, ME_E_RUN, "%s: no memory for its chips", CLASS_DIR);
         }
         *chips = more;
-        snprintf(more[(*count)++].dir, sizeof more->dir, "%s", entry->d_name);
+        snprintf(more[(*count)++].dir, sizeof more->dir, "%.39s", entry->d_name);
     }
     closedir(dir);
     if (*count) qsort(*chips, *count, sizeof **chips, compare_chips);

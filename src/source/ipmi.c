@@ -146,7 +146,7 @@ static void add_sensors(struct me_source *source, enum me_provenance provenance)
         name_channel(sensor, channel->name, sizeof channel->name);
         if (sensor->role == ME_IPMI_PART)
             snprintf(channel->why_not, sizeof channel->why_not,
-                     "sensor %s: neither the machine's total nor a power supply's input", sensor->name);
+                     "sensor %.32s: neither the machine's total nor a power supply's input", sensor->name);
         else if (sensor->role == ME_IPMI_TOTAL && sensor->watts <= 0)
             snprintf(channel->why_not, sizeof channel->why_not, "sensor %s: 0 W is no reading", sensor->name);
         else if (total && sensor != total && sensor->role == ME_IPMI_TOTAL)

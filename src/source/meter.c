@@ -145,6 +145,16 @@ static bool is_needless(struct me_meter *meter, struct me_source *source)
     return why != NULL;
 }
 
+/* Without a list, all; with one, those named, and what was asked for in another way: who gives a meter of
+ * his own wants it read. */
+static bool is_wanted(const struct me_meter_options *options, const char *name)
+{
+    if (!options->only || is_named(options->only, name)) return true;
+    if (!strcmp(name, "external")) return options->external && *options->external;
+    return !strcmp(name, "events") && options->events && *options->events &&
+           strcmp(options->events, "none") != 0;
+}
+
 /* Opens the rows of the table that the user asked for. Modelled energy beside measured energy is only
  * ever asked for by name. */
 static int open_sources(struct me_meter *meter, const struct me_source_setup *setup, struct me_error *err)
@@ -152,7 +162,7 @@ static int open_sources(struct me_meter *meter, const struct me_source_setup *se
     const char *only = setup->options->only;
     for (size_t i = 0; me_source_table[i]; i++) {
         const struct me_source_ops *ops = me_source_table[i];
-        if (only && !is_named(only, ops->name)) continue;
+        if (!is_wanted(setup->options, ops->name)) continue;
         struct me_source *source = &meter->sources[meter->source_count++];
         source->ops = ops;
         if (!only && is_needless(meter, source)) continue;

@@ -72,9 +72,12 @@ uint64_t me_model_advance(struct me_model_clock *clock, const struct me_curve *c
         clock->begin_busy_s = busy_s;
         clock->begin_j = energy_j;
     }
-    uint64_t uj = (uint64_t)(energy_j * 1e6);
-    if (uj > clock->last_uj) clock->last_uj = uj;
-    return clock->last_uj;
+    double least_j = clock->last_j;
+    if (clock->last_ns && now_ns > clock->last_ns)
+        least_j += me_curve_package_w(curve, 0) * me_ns_to_s(now_ns - clock->last_ns);
+    clock->last_ns = now_ns;
+    clock->last_j = energy_j > least_j ? energy_j : least_j;
+    return (uint64_t)(clock->last_j * 1e6);
 }
 
 static int read_ticks(int fd, uint64_t *ticks)

@@ -1,6 +1,5 @@
 #include "cpu.h"
 #include "msr.h"
-#include "rapl.h"
 #include "rights.h"
 #include <errno.h>
 #include <stdio.h>

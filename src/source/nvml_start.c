@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static const struct me_symbol symbols[] = {
     ME_SYMBOL(struct me_nvml, init, "nvmlInit_v2"),

@@ -3,7 +3,6 @@
 #include "rights.h"
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SYS_ADMIN = 21, PERFMON = 38 }; /* linux/capability.h; PERFMON since Linux 5.8 */

@@ -78,7 +78,7 @@ static void mark_repeats(struct me_source *source, const struct me_zone *zones, 
             snprintf(channel->why_not, sizeof channel->why_not, "taken for the same meter as %s",
                      zones[i].name); /* "psys-1": one a package on some servers, and not known to differ */
         else if (is_copy(&zones[index], &zones[i]))
-            snprintf(channel->why_not, sizeof channel->why_not, "repeats %s, by way of %.30s", zones[i].name,
+            snprintf(channel->why_not, sizeof channel->why_not, "repeats %s, by way of %.28s", zones[i].name,
                      zones[index].control);
         else if (is_die_pair(&zones[index], &zones[i]) &&
                  is_mirror(state->zones[i].fd, state->zones[index].fd, is_static))

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define INIT_AMD_GPUS UINT64_C(2) /* amdsmi.h: AMDSMI_INIT_AMD_GPUS */
 #define NO_VALUE      UINT64_MAX  /* a field that this GPU's metrics do not have */

@@ -12,7 +12,7 @@ BUILD = pathlib.Path(os.environ["ME_BUILD"]).resolve()
 README = (TOP / "README.md").read_text()
 LONG = re.compile(r"(?<![\w-])--([a-z][a-z-]+)")
 # Lines of the README that give options to other programs.
-FOREIGN = re.compile(r"^\s+(sudo|cmake|printf|SUBSYSTEM)\b|srun --mpi=\w+|pkg-config --cflags|curl -sk --netrc", re.M)
+FOREIGN = re.compile(r"^\s+(sudo|cmake|printf|SUBSYSTEM)\b|srun --mpi=\w+|pkg-config --cflags|curl -sk --netrc|scripts/bench --with-peers", re.M)
 
 
 def run(*argv, **more):

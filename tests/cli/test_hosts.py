@@ -673,7 +673,8 @@ def test_misuse(ground_as_new, line, said):
     assert not listing(ground_as_new)
 
 
-VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot"}
+VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot", "--events": "none",
+          "--external": "W true"}
 
 
 def test_run_hands_on_every_option_of_me_bench(ground_as_new):

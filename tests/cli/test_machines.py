@@ -83,6 +83,15 @@ def test_recorder_records_what_probe_reads(tmp_path, name):
     assert again.returncode == 2 and "is there already" in again.stderr
 
 
+def test_recorder_help_and_misuse():
+    """--help is no folder's name."""
+    done = record("--help")
+    assert done.returncode == 0 and done.stdout.startswith("Usage: record-machine") and not done.stderr
+    for bad in ("--json", ""):
+        done = record(bad)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and "--help" in done.stderr
+
+
 PRIVATE = {
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: A processor\nSerial\t\t: secret-1\n",
     "proc/sys/kernel/hostname": "secret-2", "proc/sys/kernel/random/boot_id": "secret-3",
@@ -149,3 +158,14 @@ def test_bad_lines():
         done = subprocess.run([ME, "probe", *options], capture_output=True, text=True, timeout=30)
         assert done.returncode == 2
         assert done.stdout == "" and len(done.stderr.splitlines()) == 1
+
+
+def test_sources_are_those_asked_for():
+    """A list names them; a meter of one's own and events are wanted because they are given."""
+    cases = [(["--sources", "system"], ["system"]),
+             (["--sources", "system", "--external", "W echo 5"], ["external", "system"]),
+             (["--sources", "model", "--events", "none"], ["model"]),
+             (["--sources", "model", "--events", "page-faults"], ["events", "model"])]
+    for words, names in cases:
+        found = json.loads(probe("/", "--json", *words).stdout)
+        assert [source["name"] for source in found["sources"]] == names

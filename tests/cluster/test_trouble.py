@@ -388,3 +388,13 @@ def test_repeats_added_by_a_second_run(ground, ended):
     assert said.rc == 2 and "--append must run the same again" in said.err
     assert "10.77." not in said.err, "it is refused before anything ran"
     assert Path(ground.work, "grows", "grows.h5").read_bytes() == before
+
+
+def test_a_slow_meter_at_the_start_is_no_loss(ground, ended):
+    """Meters that take longer to open than --lost-after: their machines are there, and are heard all the while."""
+    launch(ground, "--lost-after 1 --sources powercap,external --external 'W,interval=1.5 sleep 63' -- sleep 0.5",
+           name="slow-start")
+    result = read(ground, "slow-start")
+    for number, power_w in enumerate((50, 80, 120), 1):
+        assert status(result, number) == "ok"
+        check_energy(runs(result, number).iloc[0], power_w, 0.5)

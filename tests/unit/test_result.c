@@ -842,7 +842,7 @@ static void test_unreadable_but_counted_elsewhere(void **state)
     make_channel(&rig, 2, &other, 40);
     me_channels_count(rig.record.channels, CHANNELS);
     add(&rig);
-    assert_string_equal(rig.result.channels[1].why_not, "not added: powercap/package-1 counts instead; "
+    assert_string_equal(rig.result.channels[1].why_not, "powercap/package-1 counts instead; "
                                                         "energy-pkg on CPU 8: Input/output error");
     assert_near(rig.result.repeats[2].energy_j, 75 + 60);
     assert_int_equal(me_result_rank(&rig.result, NULL), 0);

@@ -1,10 +1,13 @@
+/* Small files that stay open, lines of texts, and what is there below a root. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "../../src/source/file.h"
+#include "me/root.h"
 #include "me_cmocka.h"
+#include "tree.h"
 
 static int put(const char *text)
 {
@@ -82,12 +85,32 @@ static void test_line(void **state)
     assert_null(me_file_line("", "id "));
 }
 
+static void test_exists(void **state)
+{
+    (void)state;
+    char dir[128], path[192];
+    struct me_root root;
+    tree_make(dir, sizeof dir);
+    tree_put(dir, "proc/one", "");
+    snprintf(path, sizeof path, "%s/proc/nowhere", dir);
+    assert_int_equal(symlink("not-there", path), 0);
+    assert_int_equal(me_root_open(&root, dir, NULL), 0);
+    assert_true(me_root_exists(&root, "proc/one"));
+    assert_true(me_root_exists(&root, "proc"));
+    assert_false(me_root_exists(&root, "proc/two"));
+    assert_false(me_root_exists(&root, "proc/one/below"));
+    assert_false(me_root_exists(&root, "proc/nowhere"));
+    me_root_close(&root);
+    tree_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_exists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -403,11 +403,11 @@ static void test_live(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_names), cmocka_unit_test(test_curve_of_machine),
-        cmocka_unit_test(test_windows),     cmocka_unit_test(test_any_reading_rate),  cmocka_unit_test(test_model_energy),
-        cmocka_unit_test(test_says_why),    cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_facts),       cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_live),
+        cmocka_unit_test(test_plain_names),  cmocka_unit_test(test_curve_of_machine),
+        cmocka_unit_test(test_windows),      cmocka_unit_test(test_any_reading_rate),
+        cmocka_unit_test(test_model_energy), cmocka_unit_test(test_says_why),
+        cmocka_unit_test(test_choice),       cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_topology),     cmocka_unit_test(test_live),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
