@@ -33,7 +33,7 @@ struct me_model_clock { /* begin of the window that runs, and the energy up to t
     int64_t begin_ns;
     double begin_busy_s, begin_j;
     int64_t last_ns; /* the last reading ... */
-    double last_j;   /* ... below which the counter never falls, and above which it grows as at idle at least */
+    double last_j; /* ... below which the counter never falls, and above which it grows as at idle at least */
 };
 /* Pure. The counter at `now_ns`, when all CPUs together have been busy for `busy_s` since they were
  * started. */
