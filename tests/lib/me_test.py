@@ -13,6 +13,11 @@ NAMESPACES = ("pid", "net", "mnt", "uts", "ipc")
 
 Result = namedtuple("Result", "rc out err")
 
+# A shell that starts the tests in the background ignores Ctrl-C for them and all their children; those that
+# test it would wait for ever.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 class CommandError(AssertionError):
     """A command that failed, or took too long; the message holds its output."""
