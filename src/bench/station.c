@@ -375,22 +375,38 @@ static void stop_sampler(struct me_station *st)
     st->sampler = NULL;
 }
 
+/* On the heap: a slow meter's thread that an interrupt left behind may still look at the meter, which then
+ * stays until the process ends. */
+static struct me_station *create_station(const struct me_station_options *options, struct me_link *link,
+                                         struct me_buffer *record)
+{
+    struct me_station *st = calloc(1, sizeof *st);
+    if (!st) return NULL;
+    st->plan = options->plan;
+    st->role = options->role;
+    st->link = link;
+    st->stream = record;
+    st->meter.root.fd = -1;
+    pthread_mutex_init(&st->emitting, NULL);
+    return st;
+}
+
 int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,
                    struct me_journal **journal, struct me_error *err)
 {
-    struct me_station st = {.plan = options->plan, .role = options->role, .link = link, .stream = record};
-    st.meter.root.fd = -1;
-    pthread_mutex_init(&st.emitting, NULL);
+    struct me_station *st = create_station(options, link, record);
+    if (!st) return me_fail(err, ME_E_RUN, "no memory");
     struct me_error local = {0};
-    int rc = open_station(&st, options->root, &local);
-    if (!rc) rc = run_phases(&st, &local);
-    if (rc) snprintf(st.failed, sizeof st.failed, "%.255s", local.text);
-    stop_sampler(&st);
-    enum me_machine_status status = st.stopped     ? ME_STATUS_INTERRUPTED
-                                    : st.failed[0] ? ME_STATUS_FAILED
-                                                   : ME_STATUS_OK;
-    emit_end(&st, status, st.stopped ? "stopped before its end" : st.failed);
-    *journal = st.journal;
-    close_station(&st);
+    int rc = open_station(st, options->root, &local);
+    if (!rc) rc = run_phases(st, &local);
+    if (rc) snprintf(st->failed, sizeof st->failed, "%.255s", local.text);
+    stop_sampler(st);
+    enum me_machine_status status = st->stopped     ? ME_STATUS_INTERRUPTED
+                                    : st->failed[0] ? ME_STATUS_FAILED
+                                                    : ME_STATUS_OK;
+    emit_end(st, status, st->stopped ? "stopped before its end" : st->failed);
+    *journal = st->journal;
+    close_station(st);
+    if (!st->meter_is_busy) free(st);
     return record->failed ? me_fail(err, ME_E_RUN, "no memory for the record") : 0;
 }
