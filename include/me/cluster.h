@@ -24,6 +24,7 @@ struct me_machine {
     double grid_g_per_kwh; /* grid_gco2_per_kwh; NaN if none */
     double pue;            /* NaN if none */
     char *external;        /* the user's own meters, one a line; NULL if none */
+    char *python;          /* an interpreter or a virtual environment there; NULL if none */
 };
 
 struct me_cluster {

@@ -5,12 +5,17 @@
  *     ...
  *     me_mark_end("train");
  *     me_mark_work(180000, "samples");
+ *     me_mark_metric("accuracy", 0.874);
  *
  * The protocol, for other languages: one line a mark, written with one write() to the file
  * descriptor whose number is in the environment variable ME_MARK_FD:
- *     begin NAME\n    end NAME\n    work AMOUNT UNIT\n
+ *     begin NAME\n    end NAME\n    work AMOUNT UNIT\n    metric NAME VALUE\n
  * NAME and UNIT: letters, digits and _ - . / , up to 47 and 23 characters. Regions may nest and
  * repeat. Energy is read when the mark arrives, some tens of microseconds after the write.
+ *
+ * Work adds up over a run. A metric is what the work came to; told twice, the last word counts. The
+ * report knows `accuracy` (0 to 1, of data not trained on) and `loss`; all others are kept in the table
+ * /metrics. VALUE may be nan or inf: a training that diverged says so.
  *
  * Threads: a line is one write() of less than PIPE_BUF bytes, which the kernel keeps whole, so all
  * calls may come from several threads at once; regions are told apart by name, not by thread. */
@@ -55,6 +60,16 @@ static inline void me_mark_end(const char *region)
     char line[64];
     int fd = me_mark_fd_();
     if (fd >= 0) me_mark_line_(fd, line, snprintf(line, sizeof line, "end %.47s\n", region));
+}
+static inline void me_mark_metric(const char *name, double value)
+{
+    char line[96];
+    int fd = me_mark_fd_();
+    if (fd < 0) return;
+    int len = snprintf(line, sizeof line, "metric %.47s %.17g\n", name, value);
+    for (int i = 0; i < len; i++)
+        if (line[i] == ',') line[i] = '.'; /* some locales have a decimal comma */
+    me_mark_line_(fd, line, len);
 }
 static inline void me_mark_work(double amount, const char *unit)
 {

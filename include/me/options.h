@@ -14,6 +14,8 @@ enum me_option_type {
     ME_OPTION_STRING, /* const char *: points into argv */
     ME_OPTION_INT,    /* int, within [min, max] */
     ME_OPTION_DOUBLE, /* double, within [min, max]; inf and nan are refused */
+    ME_OPTION_LIST, /* char[max]: may be given several times; one a line. A command line's first replaces what
+                       * was there */
 };
 
 struct me_option {
@@ -21,7 +23,7 @@ struct me_option {
     char letter;      /* short name or 0 */
     enum me_option_type type;
     size_t offset;        /* offsetof the field in the caller's struct */
-    double min, max;      /* for INT and DOUBLE */
+    double min, max;      /* for INT and DOUBLE; of a LIST max is the field's size */
     const char *argument; /* "N", "FILE" for --help; NULL for flags */
     const char *help;     /* one line; says the default */
 };
@@ -47,7 +49,8 @@ struct me_operands {
  * ME_E_INPUT that names the option and the cure; an unknown option names the nearest known one. */
 int me_options_parse(const struct me_command *command, int argc, char **argv, void *target,
                      struct me_operands *operands, struct me_error *err);
-/* Sets one option by its long name from text, for the config. `where` stands before the message. */
+/* Sets one option by its long name from text, for the config; to a LIST it is added. `where` stands before
+ * the message. */
 int me_options_set(const struct me_option *options, const char *name, const char *text, void *target,
                    const char *where, struct me_error *err);
 /* --help text, as help2man reads it. */

@@ -11,21 +11,34 @@
 
 /* The options of an experiment: command line over config over defaults. */
 struct me_options_experiment {
-    const char *framework; /* workload of the table ("native"); ignored if `command` is given */
-    int repeats;           /* 1.. */
-    int warmup;            /* unmeasured repeats first */
-    double idle_s;         /* idle phase before, for the net energy; 0: none */
-    double cooldown_s;     /* pause after each repeat */
-    double sample_hz;      /* 1..1000 */
-    double timeout_s;      /* a repeat that runs longer is ended and marked; 0: none */
-    const char *sources;   /* comma-separated names, or NULL: the program chooses */
-    const char *external;  /* the user's own meter, or NULL: see README, "Your own meter" */
-    const char *events;    /* hardware events, comma-separated names, or NULL: a default set */
-    char **command;        /* NULL-terminated user's command, or NULL; not freed by the codec */
+    const char *framework;  /* workloads of the table with commas, each with options of its own behind
+                            * its name: "keras,gemm --precision single"; left aside if `command` or
+                            * `train_func` is given */
+    int samples;            /* images that the image frameworks train on; 0: all */
+    const char *train_func; /* "file.py:function", or NULL */
+    const char *args;       /* JSON for train_func: an object (keywords) or an array; NULL: none */
+    const char *python;     /* an interpreter or a virtual environment; NULL: see me/workload.h */
+    char with[2048];        /* files and folders shipped to every machine, one a line; "": none */
+    const char *region;     /* what is compared; NULL: as the workload says; "whole": the whole run */
+    int repeats;            /* 1.. */
+    int warmup;             /* unmeasured repeats first */
+    double idle_s;          /* idle phase before, for the net energy; 0: none */
+    double cooldown_s;      /* pause after each repeat */
+    double sample_hz;       /* 1..1000 */
+    double timeout_s;       /* a repeat that runs longer is ended and marked; 0: none */
+    const char *sources;    /* comma-separated names, or NULL: the program chooses */
+    const char *external;   /* the user's own meter, or NULL: see README, "Your own meter" */
+    const char *events;     /* hardware events, comma-separated names, or NULL: a default set */
+    char **command;         /* NULL-terminated user's command, or NULL; not freed by the codec */
 };
 /* name, default and help of each field; shared by me_bench, me run, me hosts and the config. */
 extern const struct me_option me_experiment_options[];
 void me_experiment_defaults(struct me_options_experiment *experiment);
+/* What the rows alone cannot tell: the form of --train-func, the letters of --region, texts that no plan has
+ * room for. What was not given is NULL. */
+int me_experiment_check(const struct me_options_experiment *experiment, struct me_error *err);
+/* Of one command line: --framework, --train-func and a command exclude each other. */
+int me_experiment_check_choice(const struct me_options_experiment *line, struct me_error *err);
 
 enum me_machine_status {
     ME_STATUS_OK = 0,
@@ -49,6 +62,7 @@ struct me_plan_machine {
     char basis[16];        /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
     double pue;
     char external[512]; /* the user's own meters there, one a line; "": those of the plan */
+    char python[512];   /* an interpreter or a virtual environment there; "": the plan's */
     enum me_machine_status status;
     char reason[256];
 };
@@ -56,8 +70,14 @@ struct me_plan_machine {
 #define ME_PLAN_COMMAND_MAX 256
 struct me_plan {
     char experiment[128];
-    char run_id[17];                        /* random hex: names journals and temporary files of this run */
-    char workload[64];                      /* "native", "spin", ... or "command" */
+    char run_id[17];    /* random hex: names journals and temporary files of this run */
+    char workload[512]; /* "native", "keras,gemm --size 2048", or "command", "function" */
+    char function[512]; /* of workload "function": "file.py:function" */
+    char args[4096];    /* JSON; "": none */
+    char python[512];   /* "": see me/workload.h */
+    char with[2048];    /* what the head ships, one a line, as the user named it; "": nothing */
+    char region[48];    /* "": as the workload says */
+    int samples;        /* 0: all */
     char *command[ME_PLAN_COMMAND_MAX + 1]; /* user's command, NULL-terminated; empty for a table workload */
     int repeats, warmup;
     double idle_s, cooldown_s, sample_hz, timeout_s;
@@ -73,6 +93,8 @@ struct me_plan {
 };
 void me_plan_release(struct me_plan *plan);
 
+/* src/config/args.c: may the JSON text be the arguments of a function? An object or an array. */
+int me_config_check_args(const char *text, struct me_error *err);
 /* src/config/plan_json.c */
 int me_plan_to_json(const struct me_plan *plan, struct me_buffer *out, struct me_error *err);
 int me_plan_from_json(const char *text, size_t len, struct me_plan *out, struct me_error *err);

@@ -46,6 +46,13 @@ struct me_span { /* a phase: begins and ends at exact samples */
     int64_t sampler_cpu_ns, longest_gap_ns;
     char note[160]; /* what was wrong with the workload: "timeout after 10 s"; or "" */
     struct me_usage usage;
+    char workload[96]; /* which of the plan's workloads: "keras", "gemm --precision single" */
+    char region[48];   /* the region whose energy is compared; "": the whole run */
+};
+struct me_metric { /* what the work came to, as the workload told */
+    char name[48];
+    int repeat;
+    double value;
 };
 struct me_region_call { /* one begin/end pair inside a span */
     char region[48];
@@ -69,6 +76,8 @@ struct me_record {
     size_t span_count;
     struct me_region_call *regions;
     size_t region_count;
+    struct me_metric *metrics;
+    size_t metric_count;
     struct me_log *logs;
     size_t log_count;
     enum me_machine_status status;
@@ -87,6 +96,7 @@ void me_record_put_samples(struct me_buffer *out, const struct me_series *series
 void me_record_put_part(struct me_buffer *out, const struct me_series *part, size_t number);
 void me_record_put_span(struct me_buffer *out, const struct me_span *span);
 void me_record_put_region(struct me_buffer *out, const struct me_region_call *call);
+void me_record_put_metric(struct me_buffer *out, const struct me_metric *metric);
 void me_record_put_log(struct me_buffer *out, const struct me_log *log);
 void me_record_put_end(struct me_buffer *out, enum me_machine_status status, const char *reason);
 

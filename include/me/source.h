@@ -13,6 +13,12 @@
 #include "me/channel.h"
 #include "me/error.h"
 
+/* The workload that runs meanwhile, as who runs it tells. Written while the sources are read. */
+struct me_meter_workload {
+    _Atomic int pid; /* 0: none runs */
+    /* What those that have ended used, by the kernel's accounts; added before `pid` is cleared. */
+    _Atomic uint64_t cpu_ns, context_switches, page_faults, read_bytes, written_bytes;
+};
 /* How to look for sources. All may be NULL or 0. */
 struct me_meter_options {
     const char *root;       /* "/" */
@@ -21,6 +27,9 @@ struct me_meter_options {
     const char *external;   /* the user's own meters, see src/source/external.h */
     const char *events;     /* names of hardware events with commas; NULL or "": a default set; "none" */
     char *const *strip_env; /* names of variables that no child may see, NULL-terminated */
+    /* Whom to follow, for the channels of its own use; NULL: nobody. Only looked at while the sources are
+     * read, and not when they are opened or closed. */
+    const struct me_meter_workload *workload;
 };
 /* What a source is opened with. */
 struct me_source_setup {
@@ -40,7 +49,7 @@ struct me_source_ops {
     int (*open)(struct me_source *source, const struct me_source_setup *setup, struct me_error *err);
     /* One reading a channel, in order. Never fails as a whole: a channel that cannot be read is
      * ME_READING_FAILED. No allocation, no lock: the sampling thread calls it, or the source's own
-     * thread if it has an interval; never two threads at once. What has no reading this time (a gauge
+     * thread if it has an interval, and may allocate then; never two threads at once. What has no reading this time (a gauge
      * that means nothing just now) is ME_READING_ABSENT. */
     void (*read)(struct me_source *source, struct me_reading *readings);
     void (*close)(struct me_source *source);

@@ -22,5 +22,7 @@ void me_journal_append(struct me_journal *journal, const struct me_buffer *chunk
 int me_journal_close(struct me_journal *journal, bool keep, struct me_error *err);
 /* The directory for journals of this user: $XDG_STATE_HOME or ~/.local/state, + /machine-energy. */
 int me_journal_dir(char *dir, size_t size, struct me_error *err);
+/* Makes it with its parents, mode 0700; directories that are there keep their mode. */
+int me_journal_make_dir(const char *dir, struct me_error *err);
 
 #endif

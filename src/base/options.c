@@ -1,6 +1,7 @@
 #include "me/options.h"
 #include <limits.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,10 +76,24 @@ static int set_number(const struct me_option *option, const char *text, void *fi
                    option->type == ME_OPTION_INT ? "whole " : "", range);
 }
 
+/* Behind what is there already, on a line of its own. */
+static int add_line(const struct me_option *option, const char *text, char *field, const char *where,
+                    struct me_error *err)
+{
+    size_t used = strlen(field), size = (size_t)option->max;
+    if (!*text) return me_fail(err, ME_E_INPUT, "%s: empty; give it a value or leave it out", where);
+    if (strchr(text, '\n')) return me_fail(err, ME_E_INPUT, "%s: holds a line's end", where);
+    if (used + strlen(text) + 2 > size)
+        return me_fail(err, ME_E_INPUT, "%s: all together longer than %zu characters", where, size - 1);
+    snprintf(field + used, size - used, "%s%s", used ? "\n" : "", text);
+    return 0;
+}
+
 static int set_option(const struct me_option *option, const char *text, void *target, const char *where,
                       struct me_error *err)
 {
     void *field = (char *)target + option->offset;
+    if (option->type == ME_OPTION_LIST) return add_line(option, text, field, where, err);
     if (option->type == ME_OPTION_INT || option->type == ME_OPTION_DOUBLE)
         return set_number(option, text, field, where, err);
     if (option->type == ME_OPTION_STRING) {
@@ -121,6 +136,7 @@ struct scan { /* a walk over argv */
     char **argv;
     int at;
     void *target;
+    uint64_t begun; /* rows of lists that this line has given already */
     struct me_error *err;
 };
 
@@ -139,6 +155,13 @@ static const char *take_value(struct scan *scan, const struct me_option *option,
     return NULL;
 }
 
+static void begin_list(struct scan *scan, const struct me_option *option)
+{
+    uint64_t bit = (uint64_t)1 << ((size_t)(option - scan->command->options) % 64);
+    if (!(scan->begun & bit)) ((char *)scan->target)[option->offset] = '\0';
+    scan->begun |= bit;
+}
+
 static int apply(struct scan *scan, const struct me_option *option, const char *attached, const char *where)
 {
     if (is_built_in(option)) /* alone it was seen before; here it has a value, or is one of several letters */
@@ -148,6 +171,7 @@ static int apply(struct scan *scan, const struct me_option *option, const char *
         return set_option(option, "true", scan->target, where, scan->err);
     }
     const char *value = take_value(scan, option, attached, where);
+    if (value && option->type == ME_OPTION_LIST) begin_list(scan, option);
     return value ? set_option(option, value, scan->target, where, scan->err) : -1;
 }
 
@@ -247,7 +271,7 @@ int me_options_parse(const struct me_command *command, int argc, char **argv, vo
     while (end < argc && strcmp(argv[end], "--")) end++;
     char **moved = calloc((size_t)argc, sizeof *moved);
     if (!moved) return me_fail(err, ME_E_RUN, "no memory");
-    struct scan scan = {command, end, argv, 1, target, err};
+    struct scan scan = {command, end, argv, 1, target, 0, err};
     int front = walk(&scan, moved, &found.count);
     free(moved);
     if (front < 0) return -1;

@@ -92,6 +92,7 @@ static int make_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, s
     for (size_t i = 0; kept->command[i]; i++) me_credentials_mask(kept->command[i]);
     for (size_t i = 0; i < kept->count; i++) me_credentials_mask(kept->machines[i].external);
     me_credentials_mask(kept->external);
+    me_credentials_mask(kept->args);
     return 0;
 }
 

@@ -2,11 +2,13 @@
  *
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
+ *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); opener.c opens
  *               its meters
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
  *               lost by their silence
  *   assemble.c  rank 0: records -> result -> file and logs
+ *   check.c     me_bench --check: can this machine run a workload?
  *   run.c       the order of all that; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
@@ -28,7 +30,9 @@ void me_bench_help(FILE *out);
  * line again over it, since only now the config's values are known. */
 int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
                   struct me_error *err);
-/* Makes the experiment's folder ready, or says why not: exists without --append or --force. */
+/* May the experiment's folder be made? It exists without --append or --force: no. Touches nothing. */
+int me_setup_look(const struct me_bench_options *options, struct me_error *err);
+/* Makes it ready, after the same look. */
 int me_setup_folder(const struct me_bench_options *options, struct me_error *err);
 
 /* roles.c: who measures what; pure. One rank a boot id measures: the first that may. Machines of the
@@ -36,6 +40,36 @@ int me_setup_folder(const struct me_bench_options *options, struct me_error *err
  * hostfile the plan's machines are made here: one a node, numbered by rank. */
 int me_roles_assign(struct me_plan *plan, const struct me_hello *hellos, int ranks, struct me_role *roles,
                     struct me_error *err);
+
+/* folder.c: a private folder for a run's files on this machine. */
+struct me_folder {
+    char path[4096]; /* "": there is none */
+    char parent[4096];
+    bool parent_is_ours;
+    int lock; /* held as long as the run lives, so that no other takes the folder for a dead one's */
+};
+/* Makes it where programs may be run, removes those of runs that died more than a day ago, and unpacks. */
+int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machine_id, const void *parcel,
+                   size_t len, struct me_error *err);
+/* Removes it with all that is in it; once is enough, and NULL-safe. */
+void me_folder_remove(struct me_folder *folder);
+
+/* ready.c: before anything is touched on the head, all machines get their files and tell whether they can run
+ * the plan's workloads. `planned` false: this rank could not read the plan, and err says why. On the head
+ * `parcel` is what me_workload_pack made, and the experiment's folder is made if all are ready; if not, a line a
+ * machine goes to `out`. -1 on all ranks then; on others than the head without an error of their own. */
+int me_ready_agree(MPI_Comm comm, const struct me_plan *plan, bool planned, const struct me_role *roles,
+                   const struct me_role *mine, struct me_buffer *parcel,
+                   const struct me_bench_options *options, struct me_folder *folder, FILE *out,
+                   struct me_error *err);
+/* Where the plan's workloads run on a machine. */
+struct me_workload_place;
+void me_ready_place(const struct me_plan *plan, const struct me_role *role, const char *files,
+                    struct me_workload_place *place);
+
+/* check.c: me_bench --check LIST, without MPI: a line a workload. Returns the exit code, or -1 with err. */
+bool me_check_is_wanted(int argc, char **argv);
+int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
 
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {
@@ -54,6 +88,7 @@ struct me_station_options {
     const struct me_plan *plan;
     struct me_role role;
     const char *root;
+    const char *files; /* the folder of me_workload_unpack */
 };
 struct me_journal;
 int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,

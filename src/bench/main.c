@@ -36,7 +36,10 @@ static int check_line(int argc, char **argv, struct me_operands *operands, struc
     char **line = copy_vector(argc, argv);
     if (!line) return me_fail(err, ME_E_RUN, "no memory");
     me_bench_options_defaults(&options);
+    options.experiment.framework = NULL; /* not given */
     int rc = me_bench_parse(argc, line, &options, operands, err);
+    if (!rc) rc = me_experiment_check_choice(&options.experiment, err);
+    if (!rc) rc = me_experiment_check(&options.experiment, err);
     free(line);
     return rc;
 }
@@ -45,6 +48,10 @@ int main(int argc, char **argv)
 {
     struct me_error err = {0};
     struct me_operands operands;
+    if (me_check_is_wanted(argc, argv)) {
+        int code = me_check_run(argc, argv, stdout, &err);
+        return code < 0 ? say(&err) : code;
+    }
     if (check_line(argc, argv, &operands, &err)) return say(&err);
     if (operands.help || operands.version) {
         if (operands.help)

@@ -4,18 +4,15 @@
 #include <unistd.h>
 #include "station.h"
 
-#define REGIONS_MAX   1000000    /* calls a repeat; beyond it calls are not recorded, and it is said */
-#define LOG_BYTES_MAX (8u << 20) /* of each output; the middle of a longer one is left out */
+#define REGIONS_MAX 1000000 /* calls a repeat; beyond it calls are not recorded, and it is said */
+#define METRICS_MAX 1000    /* names of metrics a repeat; beyond it, it is said */
 
 void me_station_marks_reset(struct me_station *st)
 {
-    st->region_count = 0;
+    st->region_count = st->metric_count = 0;
+    st->open_count = 0;
     st->regions_full = false;
-}
-
-static void note(struct me_span *span, const char *what, const char *name)
-{
-    if (!span->note[0]) snprintf(span->note, sizeof span->note, "%s%s", what, name);
+    st->wrongs = (struct me_wrongs){0};
 }
 
 static bool grow_regions(struct me_station *st)
@@ -36,7 +33,7 @@ static int begin_region(struct me_station *st, const struct me_child_event *even
     size_t index;
     if (st->region_count >= REGIONS_MAX || !grow_regions(st)) {
         st->regions_full = true;
-        note(span, "too many region marks; not all were recorded: ", event->name);
+        me_wrongs_add(&st->wrongs, ME_WRONG_REGIONS, event->name);
         return 0;
     }
     if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
@@ -44,22 +41,50 @@ static int begin_region(struct me_station *st, const struct me_child_event *even
     *region =
         (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
     snprintf(region->call.region, sizeof region->call.region, "%s", event->name);
+    st->open_count++;
     return 0;
 }
 
-static int end_region(struct me_station *st, const struct me_child_event *event, struct me_span *span,
-                      struct me_error *err)
+/* The last one begun that is open; NULL if there is none. */
+static struct me_station_region *find_open(struct me_station *st, const char *name)
 {
-    size_t i = st->region_count, index;
-    while (i > 0 && !(st->regions[i - 1].open && !strcmp(st->regions[i - 1].call.region, event->name))) i--;
-    if (i == 0) {
-        if (!st->regions_full) note(span, "end of a region that had not begun: ", event->name);
+    size_t open = st->open_count;
+    for (size_t i = st->region_count; i > 0 && open > 0; i--) {
+        struct me_station_region *region = &st->regions[i - 1];
+        if (region->open && !strcmp(region->call.region, name)) return region;
+        open -= region->open;
+    }
+    return NULL;
+}
+
+static int end_region(struct me_station *st, const struct me_child_event *event, struct me_error *err)
+{
+    struct me_station_region *region = find_open(st, event->name);
+    size_t index;
+    if (!region) {
+        if (!st->regions_full) me_wrongs_add(&st->wrongs, ME_WRONG_END, event->name);
         return 0;
     }
     if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
-    st->regions[i - 1].call.last = (uint32_t)index;
-    st->regions[i - 1].open = false;
+    region->call.last = (uint32_t)index;
+    region->open = false;
+    st->open_count--;
     return 0;
+}
+
+/* Told twice, the last word counts. */
+static void keep_metric(struct me_station *st, const struct me_child_event *event, struct me_span *span)
+{
+    size_t i = 0;
+    while (i < st->metric_count && strcmp(st->metrics[i].name, event->name)) i++;
+    if (!st->metrics) st->metrics = calloc(METRICS_MAX, sizeof *st->metrics);
+    if (!st->metrics || i == METRICS_MAX) {
+        me_wrongs_add(&st->wrongs, ME_WRONG_METRICS, event->name);
+        return;
+    }
+    if (i == st->metric_count) st->metric_count++;
+    st->metrics[i] = (struct me_metric){.repeat = span->repeat, .value = event->amount};
+    snprintf(st->metrics[i].name, sizeof st->metrics[i].name, "%s", event->name);
 }
 
 int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span,
@@ -69,17 +94,20 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
     case ME_CHILD_BEGIN:
         return begin_region(st, event, span, err);
     case ME_CHILD_END:
-        return end_region(st, event, span, err);
+        return end_region(st, event, err);
     case ME_CHILD_WORK:
         if (span->work_unit[0] && strncmp(span->work_unit, event->name, sizeof span->work_unit - 1)) {
-            note(span, "work in a second unit was left out: ", event->name);
+            me_wrongs_add(&st->wrongs, ME_WRONG_UNIT, event->name);
             return 0;
         }
         span->work = (isnan(span->work) ? 0 : span->work) + event->amount;
         snprintf(span->work_unit, sizeof span->work_unit, "%.23s", event->name);
         return 0;
+    case ME_CHILD_METRIC:
+        keep_metric(st, event, span);
+        return 0;
     case ME_CHILD_BAD_MARK:
-        note(span, "a line that is no mark: ", event->name);
+        me_wrongs_add(&st->wrongs, ME_WRONG_LINE, event->name);
         return 0;
     case ME_CHILD_NOTHING:
     case ME_CHILD_EXITED:
@@ -95,15 +123,18 @@ void me_station_marks_close(struct me_station *st, struct me_span *span)
         if (!region->open) continue;
         region->call.last = span->last;
         region->open = false;
-        note(span, "region was not ended: ", region->call.region);
+        me_wrongs_add(&st->wrongs, ME_WRONG_OPEN, region->call.region);
     }
+    st->open_count = 0;
+    me_wrongs_tell(&st->wrongs, span->note, sizeof span->note);
 }
 
-void me_station_emit_regions(struct me_station *st, const struct me_span *span, me_station_emit *emit)
+void me_station_emit_marks(struct me_station *st, const struct me_span *span, me_station_emit *emit)
 {
-    if (span->phase != ME_PHASE_RUN || !st->region_count) return;
+    if (span->phase != ME_PHASE_RUN || !(st->region_count + st->metric_count)) return;
     struct me_buffer chunk = ME_BUFFER_INIT;
     for (size_t i = 0; i < st->region_count; i++) me_record_put_region(&chunk, &st->regions[i].call);
+    for (size_t i = 0; i < st->metric_count; i++) me_record_put_metric(&chunk, &st->metrics[i]);
     emit(st, &chunk, false);
 }
 
@@ -115,12 +146,12 @@ static void read_log(FILE *file, struct me_buffer *text)
     if (fseek(file, 0, SEEK_END)) return;
     long size = ftell(file);
     rewind(file);
-    while (text->len < LOG_BYTES_MAX / 2 && (n = fread(piece, 1, sizeof piece, file)) > 0)
+    while (text->len < ME_CHILD_OUTPUT_MAX / 2 && (n = fread(piece, 1, sizeof piece, file)) > 0)
         me_buffer_append(text, piece, n);
-    long tail = size - (long)(LOG_BYTES_MAX / 2);
-    if (size > (long)LOG_BYTES_MAX && !fseek(file, tail, SEEK_SET))
+    long tail = size - (long)(ME_CHILD_OUTPUT_MAX / 2);
+    if (size > (long)ME_CHILD_OUTPUT_MAX && !fseek(file, tail, SEEK_SET))
         me_buffer_printf(text, "\n[me_bench: %ld bytes left out here]\n", tail - (long)text->len);
-    while (text->len <= LOG_BYTES_MAX + sizeof piece && (n = fread(piece, 1, sizeof piece, file)) > 0)
+    while (text->len <= ME_CHILD_OUTPUT_MAX + sizeof piece && (n = fread(piece, 1, sizeof piece, file)) > 0)
         me_buffer_append(text, piece, n);
 }
 

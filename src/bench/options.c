@@ -13,6 +13,8 @@ static const char details[] =
     "  mpirun -n 1 me_bench here --framework spin --sample-hz 100\n"
     "  mpirun -hostfile gen.hosts me_bench exp1 --append --repeats 3\n"
     "\n"
+    "me_bench --check LIST, without mpirun, only tells whether this machine can run these workloads.\n"
+    "\n"
     "Exit status: 0 done; 1 something in it failed (the result says what); 2 bad input, nothing was\n"
     "touched; 3 a machine could not be reached.\n";
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/workload.h"
 #include "me/clock.h"
 
 #define PLAIN_EVERY_NS (10 * ME_NS_PER_S)
@@ -16,9 +17,10 @@ struct line {
 };
 struct me_progress_view {
     FILE *file;
-    bool redraw;  /* a terminal: lines are drawn over */
-    size_t drawn; /* lines that stand on it now */
-    int repeats;
+    bool redraw;         /* a terminal: lines are drawn over */
+    size_t drawn;        /* lines that stand on it now */
+    int repeats, warmup; /* of each workload */
+    struct me_workloads workloads;
     struct line *lines;
     size_t count;
 };
@@ -47,7 +49,9 @@ int me_progress_open(struct me_progress_view **out, const char *mode, const stru
         free(lines);
         return -1;
     }
-    *view = (struct me_progress_view){.file = file, .lines = lines, .repeats = plan->repeats};
+    *view = (struct me_progress_view){
+        .file = file, .lines = lines, .repeats = plan->repeats, .warmup = plan->warmup};
+    me_workload_list(plan, &view->workloads, NULL); /* checked long ago; without it no names are shown */
     view->redraw = !strcmp(mode, "auto") && ends_on_terminal(file);
     for (size_t i = 0; i < plan->count; i++) {
         if (plan->machines[i].status != ME_STATUS_OK) continue;
@@ -59,11 +63,21 @@ int me_progress_open(struct me_progress_view **out, const char *mode, const stru
     return 0;
 }
 
+/* "run      4/6 native": repeats are numbered through all workloads, which take turns. */
+static void print_repeat(const struct me_progress_view *view, const struct me_progress *p)
+{
+    int workloads = view->workloads.count ? (int)view->workloads.count : 1;
+    int each = p->phase == ME_PHASE_WARMUP ? view->warmup : view->repeats;
+    fprintf(view->file, " %d/%d", (int)p->repeat, each * workloads);
+    if (workloads > 1)
+        fprintf(view->file, " %-10.10s", view->workloads.entries[(p->repeat - 1) % workloads].label);
+}
+
 static void print_line(const struct me_progress_view *view, const struct line *line)
 {
     const struct me_progress *p = &line->last;
     fprintf(view->file, "%-20.20s %-8s", line->name, me_phase_name((enum me_phase)p->phase));
-    if (p->repeat > 0) fprintf(view->file, " %d/%d", (int)p->repeat, view->repeats);
+    if (p->repeat > 0) print_repeat(view, p);
     fprintf(view->file, " %8.1f s", p->elapsed_s);
     if (isnan(p->power_w))
         fputs("        - W", view->file);

@@ -5,6 +5,7 @@
 #include "me/carbon.h"
 #include "me/root.h"
 #include "me/store.h"
+#include "me/workload.h"
 
 #define HEAD 0
 
@@ -15,6 +16,7 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
+    struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
 
@@ -45,23 +47,24 @@ static int check_ranks(const struct world *w, struct me_error *err)
 
 /* Rank 0 decides everything; nothing is touched before all of it was found good. */
 static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos,
-                   struct me_buffer *text, struct me_error *err)
+                   struct me_buffer *text, struct me_buffer *parcel, struct me_error *err)
 {
     if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     if (me_carbon_resolve(&w->plan, err)) return -1;
     if (me_plan_to_json(&w->plan, text, err)) return -1;
-    if (me_setup_folder(&w->options, err)) return -1;
-    return me_assemble_check(&w->plan, &w->options, err);
+    if (me_setup_look(&w->options, err) || me_assemble_check(&w->plan, &w->options, err)) return -1;
+    return me_workload_pack(&w->plan, parcel, err);
 }
 
 /* Who is who, and what is to be done; on every rank. */
 static int agree(struct world *w, int argc, char **argv, struct me_error *err)
 {
     struct me_hello mine, *hellos = NULL;
-    struct me_buffer text = ME_BUFFER_INIT;
+    struct me_buffer text = ME_BUFFER_INIT, parcel = ME_BUFFER_INIT;
     int rc = -1, failed = 0;
+    bool planned = true;
     if (w->rank == HEAD) {
         hellos = calloc((size_t)w->ranks, sizeof *hellos);
         w->roles = calloc((size_t)w->ranks, sizeof *w->roles);
@@ -69,12 +72,16 @@ static int agree(struct world *w, int argc, char **argv, struct me_error *err)
     }
     say_hello(w, &mine);
     if (failed || me_gather_hello(w->comm, &mine, hellos, err)) goto out;
-    if (w->rank == HEAD && prepare(w, argc, argv, hellos, &text, err)) me_buffer_release(&text);
+    if (w->rank == HEAD && prepare(w, argc, argv, hellos, &text, &parcel, err)) me_buffer_release(&text);
     if (me_gather_broadcast(w->comm, &text, err)) goto out;
-    if (w->rank != HEAD && me_plan_from_json(text.data, text.len, &w->plan, err)) goto out;
-    rc = me_gather_roles(w->comm, w->roles, &w->role, err);
+    /* Whoever cannot read it says so with the others' answers, and leaves none of them waiting. */
+    if (w->rank != HEAD) planned = !me_plan_from_json(text.data, text.len, &w->plan, err);
+    if (me_gather_roles(w->comm, w->roles, &w->role, err)) goto out;
+    rc = me_ready_agree(w->comm, &w->plan, planned, w->roles, &w->role, &parcel, &w->options, &w->folder,
+                        w->out, err);
 out:
     free(hellos);
+    me_buffer_release(&parcel);
     me_buffer_release(&text);
     return rc;
 }
@@ -87,6 +94,14 @@ static void close_journal(const struct world *w, struct me_journal *journal, boo
         fprintf(w->out, "me_bench: %s%s\n", fault.text, stored ? "; the result lacks nothing" : "");
 }
 
+static struct me_station_options make_station_options(const struct world *w)
+{
+    return (struct me_station_options){.plan = &w->plan,
+                                       .role = w->role,
+                                       .root = w->options.root,
+                                       .files = w->folder.path[0] ? w->folder.path : NULL};
+}
+
 static int follow(struct world *w, struct me_error *err)
 {
     struct me_follow follower = {.comm = w->comm};
@@ -95,9 +110,10 @@ static int follow(struct world *w, struct me_error *err)
     struct me_journal *journal = NULL;
     bool stored = false, measures = w->role.machine_id >= 0;
     int rc = 0;
+    struct me_station_options station_options = make_station_options(w);
     if (measures) {
-        struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
-        rc = me_station_run(&options, &link, &record, &journal, err);
+        rc = me_station_run(&station_options, &link, &record, &journal, err);
+        me_folder_remove(&w->folder);
     }
     /* The head waits for a record, also for one that there was no memory for. */
     if (me_follow_finish(&follower, measures ? &record : NULL, &stored, err)) rc = -1;
@@ -136,10 +152,11 @@ static int lead(struct world *w, struct me_error *err)
     if (rc) return -1;
     if (w->role.machine_id >= 0) {
         struct me_link link = me_head_link(head);
-        struct me_station_options options = {.plan = &w->plan, .role = w->role, .root = w->options.root};
+        struct me_station_options options = make_station_options(w);
         struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
         if (me_station_run(&options, &link, &record, &journal, &own))
             fprintf(w->out, "me_bench: %s\n", own.text);
+        me_folder_remove(&w->folder);
     }
     me_head_wait(head);
     rc = me_assemble(&w->plan, w->roles, w->ranks, head, &record, &w->options, w->out, &result, err);
@@ -166,7 +183,7 @@ static void leave(const struct world *w, int rc, const struct me_error *err)
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
 {
-    struct world w = {.comm = comm, .out = out};
+    struct world w = {.comm = comm, .folder.lock = -1, .out = out};
     MPI_Comm_rank(comm, &w.rank);
     MPI_Comm_size(comm, &w.ranks);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
@@ -182,6 +199,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
+    me_folder_remove(&w.folder);
     /* MPI_Finalize would wait for those that are lost. */
     if (w.lost_any) leave(&w, rc, err);
     free(w.roles);

@@ -57,7 +57,14 @@ static int load_base(struct me_plan *plan, struct me_error *err)
 static void options_from_base(const struct me_plan *plan, struct me_options_experiment *experiment)
 {
     if (!plan->from_hostfile) return;
-    experiment->framework = strcmp(plan->workload, "command") ? plan->workload : experiment->framework;
+    bool is_own = !strcmp(plan->workload, "command") || !strcmp(plan->workload, "function");
+    if (!is_own) experiment->framework = plan->workload;
+    experiment->train_func = plan->function[0] ? plan->function : NULL;
+    experiment->args = plan->args[0] ? plan->args : NULL;
+    experiment->python = plan->python[0] ? plan->python : NULL;
+    memcpy(experiment->with, plan->with, sizeof experiment->with);
+    experiment->region = plan->region[0] ? plan->region : NULL;
+    experiment->samples = plan->samples;
     experiment->repeats = plan->repeats;
     experiment->warmup = plan->warmup;
     experiment->idle_s = plan->idle_s;
@@ -68,14 +75,6 @@ static void options_from_base(const struct me_plan *plan, struct me_options_expe
     experiment->external = plan->external[0] ? plan->external : NULL;
     experiment->events = plan->events[0] ? plan->events : NULL;
     experiment->command = plan->command[0] ? (char **)plan->command : NULL;
-}
-
-static bool given(int argc, char **argv, const char *option)
-{
-    size_t len = strlen(option);
-    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
-        if (!strncmp(argv[i], option, len) && (argv[i][len] == '\0' || argv[i][len] == '=')) return true;
-    return false;
 }
 
 static int set_command(struct me_plan *plan, char *const *command, struct me_error *err)
@@ -115,30 +114,55 @@ static int set_meter(struct me_plan *plan, const struct me_options_experiment *e
                : 0;
 }
 
+/* What does not point into the plan any more once it is written there. */
+static int set_workload(struct me_plan *plan, const struct me_options_experiment *e, struct me_error *err)
+{
+    const char *name = e->command ? "command" : e->train_func ? "function" : e->framework;
+    if (set_text(plan->function, sizeof plan->function, e->train_func, "--train-func", err) ||
+        set_text(plan->args, sizeof plan->args, e->args, "--args", err) ||
+        set_text(plan->python, sizeof plan->python, e->python, "--python", err) ||
+        set_text(plan->with, sizeof plan->with, e->with, "--with", err) ||
+        set_text(plan->region, sizeof plan->region, e->region, "--region", err) ||
+        set_text(plan->workload, sizeof plan->workload, name, "--framework", err))
+        return -1;
+    plan->samples = e->samples;
+    return set_command(plan, e->command, err);
+}
+
+/* What the workloads do not take is a mistake, unless another of the list takes it. */
+static int check_workload(const struct me_plan *plan, struct me_error *err)
+{
+    struct me_workloads list;
+    bool takes_samples = false;
+    if (me_workload_list(plan, &list, err)) return -1;
+    for (size_t i = 0; i < list.count; i++)
+        takes_samples |= list.entries[i].row && list.entries[i].row->takes_samples;
+    if (plan->samples && !takes_samples)
+        return me_fail(err, ME_E_INPUT,
+                       "--samples: %s takes none; it is for the frameworks that train on the images",
+                       plan->function[0]  ? "--train-func"
+                       : plan->command[0] ? "a command"
+                                          : plan->workload);
+    if (plan->args[0] && !plan->function[0])
+        return me_fail(err, ME_E_INPUT, "--args: only with --train-func, whose arguments they are");
+    return plan->args[0] ? me_config_check_args(plan->args, err) : 0;
+}
+
 static int fill_plan(struct me_plan *plan, const struct me_bench_options *options, struct me_error *err)
 {
-    struct me_options_experiment e = options->experiment;
-    char workload[sizeof plan->workload];
-    if (!e.command && !me_workload_find(e.framework)) {
-        const char *names[33] = {0};
-        for (size_t i = 0; i < 32 && me_workload_table[i].name; i++) names[i] = me_workload_table[i].name;
-        const char *near = me_nearest(e.framework, names);
-        return me_fail(err, ME_E_INPUT, "--framework: there is no %.64s%s%s%s", e.framework,
-                       near ? "; did you mean " : "; see me_bench --help", near ? near : "", near ? "?" : "");
-    }
-    snprintf(workload, sizeof workload, "%s", e.command ? "command" : e.framework);
-    if (set_meter(plan, &e, err)) return -1;
-    if (set_command(plan, e.command, err)) return -1;
+    const struct me_options_experiment *e = &options->experiment;
+    if (me_experiment_check(e, err) || set_meter(plan, e, err) || set_workload(plan, e, err) ||
+        check_workload(plan, err))
+        return -1;
     size_t len;
     const char *name = me_experiment_name(options->folder, &len);
     snprintf(plan->experiment, sizeof plan->experiment, "%.*s", (int)len, name);
-    memcpy(plan->workload, workload, sizeof workload);
-    plan->repeats = e.repeats;
-    plan->warmup = e.warmup;
-    plan->idle_s = e.idle_s;
-    plan->cooldown_s = e.cooldown_s;
-    plan->sample_hz = e.sample_hz;
-    plan->timeout_s = e.timeout_s;
+    plan->repeats = e->repeats;
+    plan->warmup = e->warmup;
+    plan->idle_s = e->idle_s;
+    plan->cooldown_s = e->cooldown_s;
+    plan->sample_hz = e->sample_hz;
+    plan->timeout_s = e->timeout_s;
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
@@ -146,18 +170,33 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
     return 0;
 }
 
+/* What the command line chose to run goes over what the config chose, and takes the place of all that
+ * belongs to the config's choice. */
+static void choose(const struct me_options_experiment *line, struct me_options_experiment *e)
+{
+    if (!line->framework && !line->train_func && !line->command) return;
+    e->command = line->command;
+    e->train_func = line->train_func;
+    e->args = line->args;
+    if (line->samples < 0) e->samples = 0;
+    if (line->framework) e->framework = line->framework;
+}
+
 int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
                   struct me_error *err)
 {
+    struct me_bench_options line;
+    struct me_operands operands;
     if (load_base(plan, err)) return -1;
+    me_bench_options_defaults(&line);
+    line.experiment.framework = NULL;
+    line.experiment.samples = -1;
+    if (me_bench_parse(argc, argv, &line, &operands, err)) return -1;
+    if (me_experiment_check_choice(&line.experiment, err)) return -1;
     me_bench_options_defaults(options);
     options_from_base(plan, &options->experiment);
-    bool framework_given = given(argc, argv, "--framework");
-    char **config_command = options->experiment.command;
-    struct me_operands operands;
     if (me_bench_parse(argc, argv, options, &operands, err)) return -1;
-    /* A framework on the command line is chosen over the config's command. */
-    if (framework_given && options->experiment.command == config_command) options->experiment.command = NULL;
+    choose(&line.experiment, &options->experiment);
     return fill_plan(plan, options, err);
 }
 
@@ -175,10 +214,10 @@ static int move_aside(const char *folder, struct me_error *err)
     return 0;
 }
 
-int me_setup_folder(const struct me_bench_options *options, struct me_error *err)
+int me_setup_look(const struct me_bench_options *options, struct me_error *err)
 {
     const char *folder = options->folder;
-    char result[4096], logs[4096];
+    char result[4096];
     struct stat st;
     me_experiment_result_path(folder, result, sizeof result);
     bool there = stat(folder, &st) == 0;
@@ -192,7 +231,16 @@ int me_setup_folder(const struct me_bench_options *options, struct me_error *err
         return me_fail(
             err, ME_E_INPUT,
             "%s exists: add repeats with --append, move it aside with --force, or give another name", result);
-    if (done && options->force && move_aside(folder, err)) return -1;
+    return 0;
+}
+
+int me_setup_folder(const struct me_bench_options *options, struct me_error *err)
+{
+    const char *folder = options->folder;
+    char result[4096], logs[4096];
+    if (me_setup_look(options, err)) return -1;
+    me_experiment_result_path(folder, result, sizeof result);
+    if (options->force && access(result, F_OK) == 0 && move_aside(folder, err)) return -1;
     if (mkdir(folder, 0777) && errno != EEXIST)
         return me_fail_errno(err, ME_E_INPUT, errno, "EXPERIMENT: cannot make %s", folder);
     snprintf(logs, sizeof logs, "%s/logs", folder);

@@ -145,19 +145,39 @@ static void log_path(const struct me_station *st, const char *what, char *path, 
     snprintf(path, size, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id, what);
 }
 
-static int start_child(struct me_station *st, int repeat, struct me_error *err)
+static int start_child(struct me_station *st, size_t workload, int repeat, struct me_error *err)
 {
+    const struct me_workload_entry *entry = &st->workloads.entries[workload];
+    bool is_bare_command = !entry->row && !st->plan->function[0] && !st->plan->with[0];
     char out[4200], errout[4200];
     log_path(st, "out", out, sizeof out);
     log_path(st, "err", errout, sizeof errout);
-    struct me_child_options options = {.argv = st->argv,
+    struct me_child_options options = {.argv = st->argv[workload],
                                        .stdout_path = out,
                                        .stderr_path = errout,
+                                       .folder = is_bare_command ? NULL : st->files,
+                                       .files = st->files,
                                        .strip_env = st->strip_env,
                                        .machine_id = st->facts.machine_id,
                                        .machine_count = st->role.machine_count,
                                        .repeat = repeat};
-    return me_child_start(&st->child, &options, err);
+    if (me_child_start(&st->child, &options, err)) return -1;
+    st->followed.pid = me_child_pid(st->child);
+    return 0;
+}
+
+/* While its process is still there: what looks at it meanwhile sees either it, or this account. */
+static void close_account(struct me_station *st, const struct me_usage *usage)
+{
+    struct me_meter_workload *followed = &st->followed;
+    if (usage->known) {
+        followed->cpu_ns += (uint64_t)llround(usage->cpu_s * 1e9);
+        followed->context_switches += usage->context_switches;
+        followed->page_faults += usage->page_faults;
+        followed->read_bytes += usage->read_bytes;
+        followed->written_bytes += usage->written_bytes;
+    }
+    followed->pid = 0;
 }
 
 static bool time_is_up(const struct me_station *st)
@@ -194,16 +214,28 @@ static int watch_child(struct me_station *st, struct me_span *span, struct me_er
     return 0;
 }
 
-/* Then the workload's output is lost, and many a program fails for that alone. */
-static void note_full_disk(const struct me_station *st, struct me_span *span)
+static void note_strays(struct me_span *span, int strays)
 {
-    struct statvfs disk;
-    if (span->note[0] || statvfs(st->journal_dir, &disk) || disk.f_bavail) return;
-    snprintf(span->note, sizeof span->note, "the disk is full at %.110s", st->journal_dir);
+    char text[64];
+    snprintf(text, sizeof text, "%d process%s left behind %s ended", strays, strays == 1 ? "" : "es",
+             strays == 1 ? "was" : "were");
+    me_wrongs_append(span->note, sizeof span->note, text);
 }
 
-static int run_workload(struct me_station *st, enum me_phase phase, int repeat, struct me_error *err)
+/* Then the workload's output is lost, and many a program fails for that alone. */
+static void note_full_disk(const struct me_station *st, bool was_full, struct me_span *span)
 {
+    struct statvfs disk;
+    char text[160];
+    if (!was_full && (statvfs(st->journal_dir, &disk) || disk.f_bavail)) return;
+    snprintf(text, sizeof text, "the disk %s full at %.110s", was_full ? "was" : "is", st->journal_dir);
+    me_wrongs_append(span->note, sizeof span->note, text);
+}
+
+static int run_workload(struct me_station *st, enum me_phase phase, size_t workload, int repeat,
+                        struct me_error *err)
+{
+    const struct me_workload_entry *entry = &st->workloads.entries[workload];
     struct me_span span;
     if (st->stopped) return 0;
     if (!st->link->ready(st->link, ++st->stand)) {
@@ -212,24 +244,29 @@ static int run_workload(struct me_station *st, enum me_phase phase, int repeat, 
     }
     me_station_marks_reset(st);
     if (begin_span(st, phase, repeat, &span, err)) return -1;
-    if (start_child(st, repeat, err)) return -1;
+    snprintf(span.workload, sizeof span.workload, "%s", entry->label);
+    snprintf(span.region, sizeof span.region, "%s", entry->region);
+    if (start_child(st, workload, repeat, err)) return -1;
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
     note_usage(st, &span);
+    close_account(st, &span.usage);
+    bool was_full = me_child_disk_was_full(st->child);
     int strays = me_child_release(st->child);
     st->child = NULL;
     if (rc) return -1;
-    if (strays > 0 && !span.note[0])
-        snprintf(span.note, sizeof span.note, "%d processes left behind were ended", strays);
-    note_full_disk(st, &span);
+    if (strays > 0) note_strays(&span, strays);
+    note_full_disk(st, was_full, &span);
     me_station_marks_close(st, &span);
-    me_station_emit_regions(st, &span, emit);
+    me_station_emit_marks(st, &span, emit);
     emit_span(st, &span);
     me_station_emit_logs(st, phase, repeat, emit);
     if (span.exit_status != 0 && !st->failed[0] && !st->stopped) me_station_say_exit(st, &span);
     return 0;
 }
 
+/* The workloads take turns, so that what drifts over an hour (heat, clocks) meets all of them alike. Repeats
+ * are numbered through: of two workloads, the second's first repeat is number 2. */
 static int run_phases(struct me_station *st, struct me_error *err)
 {
     const struct me_plan *plan = st->plan;
@@ -238,11 +275,12 @@ static int run_phases(struct me_station *st, struct me_error *err)
         return 0;
     }
     if (rest(st, ME_PHASE_IDLE, 0, plan->idle_s, err)) return -1;
-    for (int i = 1; i <= plan->warmup && !st->stopped; i++)
-        if (run_workload(st, ME_PHASE_WARMUP, i, err)) return -1;
-    for (int i = 1; i <= plan->repeats && !st->stopped; i++) {
-        if (run_workload(st, ME_PHASE_RUN, i, err)) return -1;
-        if (rest(st, ME_PHASE_COOLDOWN, i, plan->cooldown_s, err)) return -1;
+    size_t n = st->workloads.count;
+    for (size_t i = 0; i < n * (size_t)plan->warmup && !st->stopped; i++)
+        if (run_workload(st, ME_PHASE_WARMUP, i % n, (int)i + 1, err)) return -1;
+    for (size_t i = 0; i < n * (size_t)plan->repeats && !st->stopped; i++) {
+        if (run_workload(st, ME_PHASE_RUN, i % n, (int)i + 1, err)) return -1;
+        if (rest(st, ME_PHASE_COOLDOWN, (int)i + 1, plan->cooldown_s, err)) return -1;
     }
     return 0;
 }
@@ -301,6 +339,7 @@ static int open_meters(struct me_station *st, const char *root, struct me_error 
         .external = machine && machine->external[0] ? machine->external : st->plan->external,
         .events = st->plan->events,
         .strip_env = st->strip_env,
+        .workload = &st->followed,
     };
     return me_opener_open(&st->meter, &options, st->link, &st->stopped, err);
 }
@@ -328,6 +367,22 @@ static int read_facts(struct me_station *st, const char *path, struct me_error *
     return rc;
 }
 
+static int make_argv(struct me_station *st, struct me_error *err)
+{
+    const struct me_plan_machine *machine = own_machine(st);
+    struct me_workload_place place = {
+        .plan = st->plan,
+        .python = machine && machine->python[0] ? machine->python : st->plan->python,
+        .files = st->files,
+        .machine_id = st->role.machine_id,
+        .machine_count = st->role.machine_count,
+    };
+    if (me_workload_list(st->plan, &st->workloads, err)) return -1;
+    for (size_t i = 0; i < st->workloads.count; i++)
+        if (me_workload_argv(&st->workloads.entries[i], &place, &st->argv[i], err)) return -1;
+    return 0;
+}
+
 static int open_station(struct me_station *st, const char *root, struct me_error *err)
 {
     st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
@@ -348,7 +403,7 @@ static int open_station(struct me_station *st, const char *root, struct me_error
     emit_head(st);
     if (rc) return -1;
     say_modelled(st);
-    return me_workload_argv(st->plan, &st->argv, err);
+    return make_argv(st, err);
 }
 
 static void close_station(struct me_station *st)
@@ -356,9 +411,10 @@ static void close_station(struct me_station *st)
     me_child_release(st->child);
     if (!st->meter_is_busy) me_meter_close(&st->meter);
     me_series_release(&st->series);
-    me_workload_argv_free(st->argv);
+    for (size_t i = 0; i < st->workloads.count; i++) me_workload_argv_free(st->argv[i]);
     free(st->strip_env);
     free(st->regions);
+    free(st->metrics);
     pthread_mutex_destroy(&st->emitting);
 }
 
@@ -384,6 +440,7 @@ static struct me_station *create_station(const struct me_station_options *option
     if (!st) return NULL;
     st->plan = options->plan;
     st->role = options->role;
+    st->files = options->files;
     st->link = link;
     st->stream = record;
     st->meter.root.fd = -1;

@@ -8,6 +8,7 @@
 #include "me/sample.h"
 #include "me/store.h"
 #include "me/workload.h"
+#include "wrongs.h"
 
 struct me_station_region {
     struct me_region_call call;
@@ -25,12 +26,19 @@ struct me_station {
     struct me_sampler *sampler;
     struct me_sampler_stats before; /* at the begin of the phase */
     int64_t begin_ns;
-    int stand; /* how many barriers were stood before */
-    char **argv, **strip_env;
+    int stand;         /* how many barriers were stood before */
+    const char *files; /* the folder of me_workload_unpack */
+    struct me_workloads workloads;
+    char **argv[ME_WORKLOADS_MAX]; /* of each workload */
+    char **strip_env;
     struct me_child *child;
+    struct me_meter_workload followed; /* the child, for the meter's own thread */
     struct me_station_region *regions; /* of the current repeat */
-    size_t region_count, region_capacity;
+    size_t region_count, region_capacity, open_count;
     bool regions_full;
+    struct me_wrongs wrongs;   /* of the current repeat's marks */
+    struct me_metric *metrics; /* of the current repeat */
+    size_t metric_count;
     struct me_buffer *stream; /* the record; guarded by `emitting`, as the journal */
     struct me_journal *journal;
     char journal_dir[4096];
@@ -42,12 +50,13 @@ struct me_station {
 typedef void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
 
 void me_station_marks_reset(struct me_station *st);
-/* Reads an edge for a begin or an end, adds work, notes what is not in the protocol. */
+/* Reads an edge for a begin or an end, adds work, keeps metrics, notes what is not in the protocol. */
 int me_station_mark(struct me_station *st, const struct me_child_event *event, struct me_span *span,
                     struct me_error *err);
-/* Regions still open end with the span. */
+/* Regions still open end with the span, and the span's note tells what was wrong. */
 void me_station_marks_close(struct me_station *st, struct me_span *span);
-void me_station_emit_regions(struct me_station *st, const struct me_span *span, me_station_emit *emit);
+/* Regions and metrics of a measured repeat, to the record. */
+void me_station_emit_marks(struct me_station *st, const struct me_span *span, me_station_emit *emit);
 /* Takes the workload's output files of this repeat into the record and removes them. */
 void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, me_station_emit *emit);
 /* Remembers a bad exit status as the station's failure. */

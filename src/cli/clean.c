@@ -20,11 +20,15 @@ const struct me_command me_cli_clean_command = {
     .program = "me clean",
     .usage = "CONFIG [OPTION...]",
     .summary = "Take the experiment key and the staged files off every machine.",
-    .details = "Removes the one line of the key from ~/.ssh/authorized_keys and the folder\n"
-               "~/.cache/machine-energy on every machine of CONFIG, then the hostfile and its companion\n"
-               "folder here. If a machine cannot be reached both stay, so that it can be done again.\n"
-               "\n"
-               "  me clean config.json\n",
+    .details =
+        "Removes the one line of the key from ~/.ssh/authorized_keys and the folder\n"
+        "~/.cache/machine-energy on every machine of CONFIG, then the hostfile and its companion\n"
+        "folder here. If a machine cannot be reached both stay, so that it can be done again.\n"
+        "\n"
+        "Frameworks that --install-framework put there stay for the next experiment. To take them away,\n"
+        "run there: rm -r ~/.local/share/machine-energy/frameworks\n"
+        "\n"
+        "  me clean config.json\n",
     .options = options,
     .min_operands = 1,
     .max_operands = 1,

@@ -9,8 +9,14 @@
 static const struct me_option options[] = {
     {"check", 0, ME_OPTION_FLAG, FIELD(check), 0, 0, NULL,
      "only report: no key, no staging, nothing written anywhere"},
-    {"framework", 0, ME_OPTION_STRING, FIELD(framework), 0, 0, "NAME",
-     "workload to check for: native, spin or sleep (default: the config's, else native)"},
+    {"framework", 0, ME_OPTION_STRING, FIELD(framework), 0, 0, "LIST",
+     "workloads to check for, with commas, see me frameworks (default: the config's, else native)"},
+    {"python", 0, ME_OPTION_STRING, FIELD(python), 0, 0, "PATH",
+     "interpreter or virtual environment on the machines (default: that of the framework, else python3)"},
+    {"install-framework", 0, ME_OPTION_STRING, FIELD(install), 0, 0, "LIST",
+     "put these frameworks onto the machines that lack them, and check for them"},
+    {"gpu", 0, ME_OPTION_FLAG, FIELD(gpu), 0, 0, NULL,
+     "with --install-framework: the builds for GPUs, some gigabytes, not those for processors"},
     {"output", 'o', ME_OPTION_STRING, FIELD(output), 0, 0, "FILE",
      "hostfile to write (default gen.hosts); its companion folder is FILE.d"},
     {"skip-failed", 0, ME_OPTION_FLAG, FIELD(skip_failed), 0, 0, NULL,
@@ -37,8 +43,14 @@ const struct me_command me_cli_hosts_command = {
         "Each machine gets the public half of a key made for this set of experiments, restricted and\n"
         "with an expiry, and me_bench where it has none. me clean takes both away again.\n"
         "\n"
+        "A machine whose Python lacks a framework fails here, before the run. --install-framework makes a\n"
+        "private environment for it on each machine that lacks it, by the machine's own pip; it stays\n"
+        "until it is removed there. A machine with a python of its own in the config is left as it is.\n"
+        "\n"
         "  me hosts config.json\n"
         "  me hosts config.json --check\n"
+        "  me hosts config.json --framework keras,pl,native --check\n"
+        "  me hosts config.json --install-framework keras,pl\n"
         "  me hosts config.json -o lab.hosts -- ./solver\n"
         "\n"
         "Exit status: 0 done; 2 bad input, nothing was touched; 3 a machine failed.\n",

@@ -8,9 +8,13 @@ static const struct row {
     int (*run)(int argc, char **argv, struct me_error *err);
     const struct me_command *command;
 } table[] = {
-    {"probe", me_cli_probe, &me_cli_probe_command}, {"hosts", me_cli_hosts, &me_cli_hosts_command},
-    {"run", me_cli_run, &me_cli_run_command},       {"report", me_cli_report, &me_cli_report_command},
-    {"clean", me_cli_clean, &me_cli_clean_command}, {"model", me_cli_model, &me_cli_model_command},
+    {"probe", me_cli_probe, &me_cli_probe_command},
+    {"frameworks", me_cli_frameworks, &me_cli_frameworks_command},
+    {"hosts", me_cli_hosts, &me_cli_hosts_command},
+    {"run", me_cli_run, &me_cli_run_command},
+    {"report", me_cli_report, &me_cli_report_command},
+    {"clean", me_cli_clean, &me_cli_clean_command},
+    {"model", me_cli_model, &me_cli_model_command},
 };
 #define ROWS (sizeof table / sizeof *table)
 
@@ -19,7 +23,7 @@ static void print_help(void)
     printf("Usage: me COMMAND [ARGUMENT...]\n"
            "Finds out which machines do a piece of work with the least energy and carbon.\n\n"
            "Commands:\n");
-    for (size_t i = 0; i < ROWS; i++) printf("  %-8s %s\n", table[i].name, table[i].command->summary);
+    for (size_t i = 0; i < ROWS; i++) printf("  %-10s  %s\n", table[i].name, table[i].command->summary);
     printf("\nOptions:\n"
            "      --help               print this help and exit; also behind a command\n"
            "      --version            print the version and exit\n\n"

@@ -9,7 +9,7 @@
 #include "prepare.h"
 
 #define MINIMUM_FREE_MIB 64
-#define TIMEOUT_S        60
+#define TIMEOUT_S        60 /* and as much for each workload, see me_workload_check */
 
 /* Runs under the login shell's environment, as mpirun's own commands will. Answers are lines
  * "me:KEY=VALUE"; what a chatty .bashrc prints is passed over. Each of a thousand machines runs it, so
@@ -56,22 +56,12 @@ static const char body[] =
     "    fi\n"
     "fi\n"
     "tell bench \"$bench\"\n"
-    "tell version \"$version\"\n"
-    "if [ -n \"$word\" ]; then\n"
-    "    cd \"$cwd\" 2>/dev/null || cd\n"
-    "    if command -v -- \"$word\" >/dev/null 2>&1; then tell work 0; else tell work 127; fi\n"
-    "elif [ \"$version\" = \"$want\" ]; then\n"
-    "    dir=${bench%/*}\n"
-    "    kernel=$dir/me_kernel\n"
-    "    [ -x \"$kernel\" ] || kernel=$dir/../libexec/machine-energy/me_kernel\n"
-    "    text=$(\"$kernel\" \"$framework\" --check 2>&1)\n"
-    "    work=$?\n"
-    "    if [ $work = 127 ]; then missing \"$kernel\"; work=1; fi\n"
-    "    tell work $work\n"
-    "    tell worktext \"$text\"\n"
-    "fi\n"
-    "tell end \"$(date +%s.%N)\"\n"
-    "printf '%s' \"$answers\"\n";
+    "tell version \"$version\"\n";
+
+/* The workloads' part stands between. */
+static const char body_end[] = "tell end \"$(date +%s.%N)\"\n"
+                               "printf '%s' \"$answers\"\n"
+                               "exit 0\n";
 
 static void assign(struct me_buffer *out, const char *name, const char *value)
 {
@@ -81,21 +71,20 @@ static void assign(struct me_buffer *out, const char *name, const char *value)
 }
 
 /* All of it within braces: the shell reads the whole script before `exec </dev/null` takes it away. */
-void me_preflight_script(const struct me_preparation *preparation, struct me_buffer *out)
+void me_preflight_script(const struct me_preparation *preparation, const struct me_host *host,
+                         struct me_buffer *out)
 {
-    const struct me_options_experiment *experiment = &preparation->cluster->experiment;
     me_buffer_puts(out, "{\n");
     assign(out, "stage_id", preparation->head.stage_id);
     assign(out, "want", "me_bench (Machine Energy) " ME_VERSION);
-    assign(out, "framework", experiment->framework);
     assign(out, "cwd", preparation->head.cwd);
-    assign(out, "word", experiment->command ? experiment->command[0] : "");
     me_buffer_puts(out, body);
-    me_buffer_puts(out, "exit 0\n}\n");
+    me_work_script(preparation, host, out);
+    me_buffer_puts(out, body_end);
+    me_buffer_puts(out, "}\n");
 }
 
-/* Copies without control characters: a machine's answer ends up on a terminal. */
-static void copy_clean(char *to, size_t size, const char *text, size_t len)
+void me_preflight_clean(char *to, size_t size, const char *text, size_t len)
 {
     size_t at = 0;
     while (len && (text[len - 1] == ' ' || text[len - 1] == '\r')) len--;
@@ -113,11 +102,11 @@ static void take_answer(const char *key, const char *value, struct me_facts_seen
     else if (!strcmp(key, "end"))
         *end_s = strtod(value, NULL);
     else if (!strcmp(key, "arch"))
-        copy_clean(facts->arch, sizeof facts->arch, value, len);
+        me_preflight_clean(facts->arch, sizeof facts->arch, value, len);
     else if (!strcmp(key, "boot"))
-        copy_clean(facts->boot_id, sizeof facts->boot_id, value, len);
+        me_preflight_clean(facts->boot_id, sizeof facts->boot_id, value, len);
     else if (!strcmp(key, "home"))
-        copy_clean(facts->home, sizeof facts->home, value, len);
+        me_preflight_clean(facts->home, sizeof facts->home, value, len);
     else if (!strcmp(key, "ssh"))
         sscanf(value, "%63s %*s %63s", facts->ssh_client, facts->ssh_server);
     else if (!strcmp(key, "free"))
@@ -129,24 +118,26 @@ static void take_answer(const char *key, const char *value, struct me_facts_seen
     else if (!strcmp(key, "staged"))
         facts->staged = true;
     else if (!strcmp(key, "bench"))
-        copy_clean(facts->bench, sizeof facts->bench, value, len);
+        me_preflight_clean(facts->bench, sizeof facts->bench, value, len);
     else if (!strcmp(key, "version")) {
         const char *blank = strrchr(value, ' ');
         if (!strncmp(value, "me_bench (Machine Energy) ", 26))
-            copy_clean(facts->bench_version, sizeof facts->bench_version, blank + 1, strlen(blank + 1));
+            me_preflight_clean(facts->bench_version, sizeof facts->bench_version, blank + 1,
+                               strlen(blank + 1));
     } else if (!strcmp(key, "missing"))
-        copy_clean(facts->missing, sizeof facts->missing, value, len);
-    else if (!strcmp(key, "work"))
-        facts->work_status = atoi(value);
-    else if (!strcmp(key, "worktext") || !strcmp(key, "failed"))
-        copy_clean(facts->work_text, sizeof facts->work_text, value, len);
+        me_preflight_clean(facts->missing, sizeof facts->missing, value, len);
+    else if (!strcmp(key, "failed"))
+        me_preflight_clean(facts->bench_text, sizeof facts->bench_text, value, len);
+    else
+        me_work_answer(key, value, facts);
 }
 
 int me_preflight_parse(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s)
 {
-    struct me_facts_seen seen = {.work_status = -1, .free_mib = NAN, .clock_offset_s = NAN};
+    struct me_facts_seen seen = {.free_mib = NAN, .clock_offset_s = NAN};
     char line[2048];
     *begin_s = *end_s = 0;
+    for (size_t i = 0; i < ME_WORKLOADS_MAX; i++) seen.work[i].status = -1;
     while (*text) {
         size_t len = strcspn(text, "\n");
         /* A prompt or banner without a newline may stand before the first answer. */
@@ -206,14 +197,15 @@ static bool judge_programs(const struct me_host *host, char *reason, size_t size
                  facts->missing, packages[0] ? packages : "the packages that have them");
     } else if (strcmp(facts->bench_version, ME_VERSION)) {
         snprintf(reason, size, "me_bench does not run there (%s): %s", facts->bench,
-                 facts->work_text[0] ? facts->work_text : "it prints no version");
+                 facts->bench_text[0] ? facts->bench_text : "it prints no version");
     }
     return reason[0] != '\0';
 }
 
-void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload,
-                        bool staging, char *reason, size_t size)
+void me_preflight_judge(const struct me_preparation *preparation, const struct me_host *host, bool staging,
+                        char *reason, size_t size)
 {
+    const struct me_head *head = &preparation->head;
     const struct me_facts_seen *facts = &host->facts;
     reason[0] = '\0';
     if (strcmp(facts->arch, head->arch))
@@ -230,17 +222,10 @@ void me_preflight_judge(const struct me_head *head, const struct me_host *host, 
     else if (facts->free_mib < MINIMUM_FREE_MIB)
         snprintf(reason, size, "disk full: %.0f MiB free in %s, %d needed; make room", facts->free_mib,
                  facts->home, MINIMUM_FREE_MIB);
-    else if (facts->work_status == 127)
-        snprintf(reason, size,
-                 "%.200s is not there (looked in PATH, and in %s); install it or give its full path",
-                 workload, head->cwd);
-    else if (staging && me_preflight_needs_stage(facts))
+    else if (staging && me_preflight_needs_stage(facts) && !me_work_command_missing(preparation, host))
         return;
-    else if (judge_programs(host, reason, size))
-        return;
-    else if (facts->work_status != 0)
-        snprintf(reason, size, "the workload %.200s does not run there: %s", workload,
-                 facts->work_text[0] ? facts->work_text : "its check failed");
+    else if (me_work_command_missing(preparation, host) || !judge_programs(host, reason, size))
+        me_work_judge(preparation, host, reason, size);
 }
 
 static double now_s(void)
@@ -261,10 +246,10 @@ static int ask(struct me_preparation *preparation, struct me_host *host, struct 
         me_buffer_puts(&command, ":$PATH exec ");
     }
     me_buffer_puts(&command, "sh -s");
-    me_preflight_script(preparation, &script);
-    double before_s = now_s();
+    me_preflight_script(preparation, host, &script);
+    double before_s = now_s(), timeout_s = TIMEOUT_S * (1 + (double)preparation->work.count);
     int rc = command.failed || script.failed ? me_fail(err, ME_E_RUN, "no memory")
-                                             : host->ops->exec(host->remote, command.data, &script, TIMEOUT_S,
+                                             : host->ops->exec(host->remote, command.data, &script, timeout_s,
                                                                answer, &errout, &status, err);
     double after_s = now_s();
     if (!rc && me_preflight_parse(answer->data ? answer->data : "", &host->facts, &begin_s, &end_s)) {
@@ -294,7 +279,6 @@ void me_preflight(struct me_preparation *preparation, struct me_host *host)
 {
     struct me_error err = {0};
     struct me_buffer answer = ME_BUFFER_INIT;
-    const struct me_options_experiment *experiment = &preparation->cluster->experiment;
     int rc = 0;
     if (!host->remote)
         rc = host->ops->connect(&host->remote, host->machine, &preparation->remote_options, &err);
@@ -306,8 +290,6 @@ void me_preflight(struct me_preparation *preparation, struct me_host *host)
     }
     fill_state(host);
     bool first = host->step == ME_STEP_WAITING;
-    me_preflight_judge(&preparation->head, host,
-                       experiment->command ? experiment->command[0] : experiment->framework,
-                       first && host->state, host->reason, sizeof host->reason);
+    me_preflight_judge(preparation, host, first && host->state, host->reason, sizeof host->reason);
     host->step = host->reason[0] ? ME_STEP_FAILED : ME_STEP_REACHED;
 }

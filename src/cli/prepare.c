@@ -17,16 +17,6 @@ void me_host_fail(struct me_host *host, const struct me_error *err)
     snprintf(host->reason, sizeof host->reason, "%s", err->text);
 }
 
-static int check_workload(const char *framework, struct me_error *err)
-{
-    const char *list[33] = {0};
-    if (me_workload_find(framework)) return 0;
-    for (size_t i = 0; i < 32 && me_workload_table[i].name; i++) list[i] = me_workload_table[i].name;
-    const char *near = me_nearest(framework, list);
-    return me_fail(err, ME_E_INPUT, "--framework: there is no %.64s%s%s%s", framework,
-                   near ? "; did you mean " : "; see me_bench --help", near ? near : "", near ? "?" : "");
-}
-
 /* The message names the machine, since each may have a meter of its own. */
 static int check_meters(const struct me_cluster *cluster, struct me_error *err)
 {
@@ -40,16 +30,36 @@ static int check_meters(const struct me_cluster *cluster, struct me_error *err)
     return 0;
 }
 
-/* A country or region that no table has must not come up after an hour of measuring. */
-static int check_places(const struct me_cluster *cluster, struct me_error *err)
+/* A country or region that no table has must not come up after an hour of measuring; nor a workload that
+ * does not exist. */
+static int check_plan(const struct me_cluster *cluster, struct me_error *err)
 {
     struct me_plan plan = {0};
+    struct me_workloads work;
     struct me_host_state *states = calloc(cluster->count + 1, sizeof *states);
     int rc = states ? me_hosts_plan(cluster, states, &plan, err) : me_fail(err, ME_E_RUN, "no memory");
+    if (!rc) rc = me_workload_list(&plan, &work, err);
     if (!rc) rc = me_carbon_resolve(&plan, err);
     me_plan_release(&plan);
     free(states);
     return rc;
+}
+
+/* The line's words over the config's: what to run is one choice of three, all else goes by itself. */
+static void apply_options(const struct me_prepare_options *options, struct me_options_experiment *experiment)
+{
+    const char *framework = options->framework;
+    if (!framework && !options->train_func && !options->command) framework = options->install;
+    if (framework || options->train_func || options->command) {
+        experiment->command = options->command;
+        experiment->train_func = options->train_func;
+        experiment->args = NULL;
+    }
+    if (framework) experiment->framework = framework;
+    if (options->args) experiment->args = options->args;
+    if (options->python) experiment->python = options->python;
+    if (options->with && options->with[0])
+        snprintf(experiment->with, sizeof experiment->with, "%s", options->with);
 }
 
 int me_prepare_read(const char *config, const struct me_prepare_options *options, struct me_cluster *cluster,
@@ -57,17 +67,13 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
 {
     struct me_config_options config_options = {.insecure_config = options->insecure_config};
     struct me_cluster read;
+    if (me_install_check(options, err)) return -1;
     if (me_config_read(config, &config_options, &read, err)) return -1;
-    if (options->framework) {
-        read.experiment.framework = options->framework;
-        read.experiment.command = NULL;
-    }
-    if (options->command) read.experiment.command = options->command;
+    apply_options(options, &read.experiment);
     struct me_meter_options meter = {.only = read.experiment.sources,
                                      .external = read.experiment.external,
                                      .events = read.experiment.events};
-    if ((!read.experiment.command && check_workload(read.experiment.framework, err)) ||
-        me_meter_check(&meter, err) || check_meters(&read, err) || check_places(&read, err)) {
+    if (me_meter_check(&meter, err) || check_meters(&read, err) || check_plan(&read, err)) {
         me_cluster_release(&read);
         return -1;
     }
@@ -95,6 +101,8 @@ int me_preparation_init(struct me_preparation *preparation, const struct me_clus
     for (size_t i = 0; i < cluster->count; i++)
         preparation->hosts[i] = (struct me_host){
             .machine = &cluster->machines[i], .ops = &me_remote_ssh, .state = &preparation->states[i]};
+    if (me_hosts_plan(cluster, preparation->states, &preparation->plan, err)) return -1;
+    if (me_workload_list(&preparation->plan, &preparation->work, err)) return -1;
     if (me_pool_create(&preparation->pool, err)) return -1;
     preparation->remote_options = (struct me_remote_options){
         .connect_timeout_s = options->connect_timeout_s,
@@ -113,6 +121,7 @@ void me_preparation_release(struct me_preparation *preparation)
     for (size_t i = 0; i < preparation->count; i++)
         if (preparation->hosts[i].remote) preparation->hosts[i].ops->close(preparation->hosts[i].remote);
     me_pool_destroy(preparation->pool);
+    me_plan_release(&preparation->plan);
     free(preparation->hosts);
     free(preparation->states);
     *preparation = (struct me_preparation){0};
@@ -188,7 +197,9 @@ static int check_round(const struct me_preparation *preparation, struct me_error
 {
     size_t failed = count_at(preparation, ME_STEP_FAILED);
     size_t left = count_at(preparation, ME_STEP_REACHED) + count_at(preparation, ME_STEP_READY);
-    const char *tail = preparation->options->check ? "" : "; nothing was written";
+    const char *tail = preparation->options->check     ? ""
+                       : preparation->options->install ? "; no hostfile was written"
+                                                       : "; nothing was written";
     const struct me_host *hosts = preparation->hosts, *local = &hosts[preparation->count - 1];
     if (atomic_load(me_pool_cancel(preparation->pool))) return me_fail(err, ME_E_RUN, "interrupted%s", tail);
     if (preparation->count && !local->state && local->step == ME_STEP_FAILED)
@@ -235,8 +246,28 @@ static int write_launch(struct me_preparation *preparation, struct me_error *err
     return rc;
 }
 
+static int install(struct me_preparation *preparation, struct me_error *err)
+{
+    char doing[128];
+    if (!preparation->options->install) return 0;
+    snprintf(doing, sizeof doing, "installing %.100s", preparation->options->install);
+    me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_install, doing);
+    return check_round(preparation, err);
+}
+
+/* Files to ship that cannot be read are told before any machine is reached. */
+static int check_parcel(const struct me_plan *plan, struct me_error *err)
+{
+    struct me_buffer parcel = ME_BUFFER_INIT;
+    if (!plan->with[0] && !plan->function[0]) return 0;
+    int rc = me_workload_pack(plan, &parcel, err);
+    me_buffer_release(&parcel);
+    return rc;
+}
+
 static int prepare(struct me_preparation *preparation, struct me_error *err)
 {
+    if (check_parcel(&preparation->plan, err)) return -1;
     if (!preparation->options->check && me_folder_check(preparation->options->output, err)) return -1;
     if (me_head_find(&preparation->head, err)) return -1;
     add_local(preparation);
@@ -251,6 +282,7 @@ static int prepare(struct me_preparation *preparation, struct me_error *err)
     if (preparation->options->check) return 0;
     me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_stage, "staging me_bench");
     if (check_round(preparation, err)) return -1;
+    if (install(preparation, err)) return -1;
     return write_launch(preparation, err);
 }
 

@@ -3,7 +3,9 @@
  *   head.c        what the head itself is: architecture, Open MPI, where our programs lie
  *   pool.c        one thread a machine; Ctrl-C; the progress line
  *   preflight.c   what a machine answers: one script, one round trip
+ *   work.c        of that script, what concerns the workloads
  *   stage.c       our programs to a machine that has none
+ *   install.c     a framework to a machine that has none
  *   access.c      the experiment key on a machine: put there and proven, taken away
  *   network.c     which of our networks reaches a machine
  *   folder.c      gen.hosts and gen.hosts.d, written aside and renamed
@@ -17,14 +19,20 @@
 #include "me/cluster.h"
 #include "me/hosts.h"
 #include "me/remote.h"
+#include "me/workload.h"
 
 struct me_prepare_options {
-    const char *output;    /* "gen.hosts" */
-    const char *framework; /* NULL: the config's */
-    char **command;        /* NULL: the config's */
+    const char *output;     /* "gen.hosts" */
+    const char *framework;  /* this and what follows, NULL: the config's */
+    const char *train_func; /* at most one of framework, train_func and command counts, the last of them */
+    const char *args;       /* of train_func */
+    const char *python;
+    const char *with;    /* one a line; "" is the config's too */
+    char **command;      /* of the user */
+    const char *install; /* frameworks to install there, with commas; NULL: none */
     double connect_timeout_s;
     int key_days;
-    bool check, skip_failed, accept_new, insecure_config;
+    bool check, skip_failed, accept_new, insecure_config, gpu;
 };
 void me_prepare_defaults(struct me_prepare_options *options);
 
@@ -48,10 +56,14 @@ enum me_step { ME_STEP_WAITING, ME_STEP_REACHED, ME_STEP_FAILED, ME_STEP_DUPLICA
 struct me_facts_seen { /* answers of the preflight script; "" is "not told" */
     char arch[65], boot_id[40], mpi[32], home[256];
     char bench[1100], bench_version[32], missing[256];
-    char work_text[256], ssh_client[64], ssh_server[64];
+    char bench_text[256]; /* why it does not run */
+    char ssh_client[64], ssh_server[64];
     bool staged, has_daemon;
-    int work_status; /* 0: runnable; -1: not asked */
     double free_mib, clock_offset_s;
+    struct me_work_seen {
+        int status; /* 0: runnable; -1: not asked */
+        char text[320];
+    } work[ME_WORKLOADS_MAX]; /* as in me_preparation.work */
 };
 struct me_host {
     const struct me_machine *machine;
@@ -60,13 +72,17 @@ struct me_host {
     struct me_host_state *state; /* NULL for the local one */
     struct me_facts_seen facts;
     enum me_step step;
-    bool warned_clock, key_installed;
+    bool key_installed;
+    bool installed;    /* the frameworks are there, or its own Python was left alone */
+    char note[160];    /* for the verdict; "" */
     char reason[1024]; /* why it failed or stays out */
 };
 
 struct me_preparation {
     const struct me_cluster *cluster;
     const struct me_prepare_options *options;
+    struct me_plan plan; /* what the config asks of the machines */
+    struct me_workloads work;
     struct me_head head;
     struct me_host *hosts; /* those of the cluster; then the local one if it measures */
     size_t count;
@@ -97,15 +113,46 @@ void me_pool_destroy(struct me_pool *pool);
 /* ---- preflight.c */
 void me_preflight(struct me_preparation *preparation, struct me_host *host);
 /* The script, and its answers; pure, for tests. */
-void me_preflight_script(const struct me_preparation *preparation, struct me_buffer *out);
+void me_preflight_script(const struct me_preparation *preparation, const struct me_host *host,
+                         struct me_buffer *out);
 int me_preflight_parse(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s);
 /* "" or why the machine cannot take part. `staging`: our programs may still be put there. */
-void me_preflight_judge(const struct me_head *head, const struct me_host *host, const char *workload,
-                        bool staging, char *reason, size_t size);
+void me_preflight_judge(const struct me_preparation *preparation, const struct me_host *host, bool staging,
+                        char *reason, size_t size);
 /* True if the programs must be put there first. */
 bool me_preflight_needs_stage(const struct me_facts_seen *facts);
 /* The Debian packages of missing libraries: "libhdf5-103-1 libhwloc15". */
 void me_preflight_packages(const char *libraries, char *packages, size_t size);
+/* Copies without control characters: a machine's answer ends up on a terminal. */
+void me_preflight_clean(char *to, size_t size, const char *text, size_t len);
+
+/* ---- work.c; pure */
+/* The interpreter or environment that the config wants on this machine; "" if it wants none. */
+const char *me_work_python(const struct me_preparation *preparation, const struct me_host *host);
+void me_work_script(const struct me_preparation *preparation, const struct me_host *host,
+                    struct me_buffer *out);
+/* Takes an answer to it; false if it is none. */
+bool me_work_answer(const char *key, const char *value, struct me_facts_seen *facts);
+/* "" or which workloads do not run there, why, and what cures that. */
+void me_work_judge(const struct me_preparation *preparation, const struct me_host *host, char *reason,
+                   size_t size);
+/* Of the user's command. Staging does not cure that. */
+bool me_work_command_missing(const struct me_preparation *preparation, const struct me_host *host);
+/* For the table: "keras,pl ok". */
+void me_work_cell(const struct me_preparation *preparation, const struct me_facts_seen *facts, char *cell,
+                  size_t size);
+/* What the machine told of frameworks and Python; "" if nothing. */
+void me_work_versions(const struct me_preparation *preparation, const struct me_facts_seen *facts, char *text,
+                      size_t size);
+
+/* ---- install.c */
+extern const char me_install_text[], me_install_text_end[]; /* scripts/install-framework */
+/* --install-framework and --gpu, as far as they can be checked here. */
+int me_install_check(const struct me_prepare_options *options, struct me_error *err);
+void me_install(struct me_preparation *preparation, struct me_host *host);
+/* What runs there, and its answer; pure, for tests. -1: it did not run to its end. */
+void me_install_script(const char *file, size_t len, const char *names, bool gpu, struct me_buffer *out);
+int me_install_parse(const char *text, int *status, char *said, size_t size);
 
 /* ---- stage.c, access.c */
 void me_stage(struct me_preparation *preparation, struct me_host *host);

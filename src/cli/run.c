@@ -20,13 +20,20 @@ struct settings {
 
 enum { ROWS_MAX = ME_BENCH_OPTIONS_MAX + 16 };
 
+static bool is_among(const struct me_option *rows, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(rows[i].name, name)) return true;
+    return false;
+}
+
 /* me_bench's rows, and those of `me hosts` that me_bench does not have or that make no sense here. */
 static void all_options(struct me_option *rows)
 {
     size_t n = me_bench_options_rows(rows, offsetof(struct settings, bench));
     for (const struct me_option *more = me_cli_hosts_command.options; more->name && n < ROWS_MAX - 1;
          more++) {
-        if (!strcmp(more->name, "check") || !strcmp(more->name, "framework")) continue;
+        if (!strcmp(more->name, "check") || is_among(rows, n, more->name)) continue;
         rows[n] = *more;
         rows[n++].offset += offsetof(struct settings, prepare);
     }
@@ -54,8 +61,13 @@ static void set_not_given(struct settings *settings)
 {
     *settings = (struct settings){.bench.lost_after_s = NAN};
     me_prepare_defaults(&settings->prepare);
-    settings->bench.experiment = (struct me_options_experiment){
-        .repeats = -1, .warmup = -1, .idle_s = NAN, .cooldown_s = NAN, .sample_hz = NAN, .timeout_s = NAN};
+    settings->bench.experiment = (struct me_options_experiment){.samples = -1,
+                                                                .repeats = -1,
+                                                                .warmup = -1,
+                                                                .idle_s = NAN,
+                                                                .cooldown_s = NAN,
+                                                                .sample_hz = NAN,
+                                                                .timeout_s = NAN};
 }
 
 /* The option as a word for me_bench; NULL if it was not given. */
@@ -75,6 +87,29 @@ static char *option_word(const struct me_option *row, const struct settings *set
     return n > 0 ? word : NULL;
 }
 
+/* A list: a word a line of it; returns how many. */
+static size_t list_words(const struct me_option *row, const struct settings *settings, char **words,
+                         bool *failed)
+{
+    size_t n = 0;
+    for (const char *at = (const char *)settings + row->offset; *at; n++) {
+        size_t len = strcspn(at, "\n");
+        if (asprintf(&words[n], "--%s=%.*s", row->name, (int)len, at) < 0) {
+            *failed = true;
+            return n;
+        }
+        at += len + (at[len] == '\n');
+    }
+    return n;
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t n = 1;
+    for (; *text; text++) n += *text == '\n';
+    return n;
+}
+
 /* EXPERIMENT OPTIONS... [-- COMMAND]; the words made here are counted in *made. */
 static char **bench_words(const struct settings *settings, char *experiment, char **command, size_t *made,
                           struct me_error *err)
@@ -84,9 +119,14 @@ static char **bench_words(const struct settings *settings, char *experiment, cha
     static char end_of_options[] = "--";
     bool failed = false;
     while (command && command[commands]) commands++;
-    char **words = calloc(count + commands + 3, sizeof *words);
+    size_t lines = count_lines(settings->bench.experiment.with);
+    char **words = calloc(count + lines + commands + 3, sizeof *words);
     *made = 0;
     for (size_t i = 0; words && i < count; i++) {
+        if (rows[i].type == ME_OPTION_LIST) {
+            n += list_words(&rows[i], settings, words + n, &failed);
+            continue;
+        }
         char *word = option_word(&rows[i], settings, &failed);
         if (word) words[n++] = word;
     }
@@ -181,11 +221,25 @@ static int check_line(const struct settings *settings, struct me_error *err)
                                      .external = bench->experiment.external,
                                      .events = bench->experiment.events};
     if (me_bench_options_check(bench, err) || me_meter_check(&meter, err)) return -1;
+    if (me_experiment_check(&bench->experiment, err)) return -1;
+    if (bench->experiment.args && me_config_check_args(bench->experiment.args, err)) return -1;
     if (!has_result(bench->folder) || bench->append || bench->force) return 0;
     return me_fail(
         err, ME_E_INPUT,
         "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
         bench->folder);
+}
+
+/* What the machines are prepared for is what me_bench will be told. */
+static void hand_over(struct settings *settings)
+{
+    const struct me_options_experiment *line = &settings->bench.experiment;
+    settings->prepare.framework = line->framework;
+    settings->prepare.train_func = line->train_func;
+    settings->prepare.args = line->args;
+    settings->prepare.command = line->command;
+    settings->prepare.python = line->python;
+    settings->prepare.with = line->with;
 }
 
 int me_cli_run(int argc, char **argv, struct me_error *err)
@@ -206,8 +260,9 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
         return 0;
     }
     settings.bench.folder = operands.values[1];
+    settings.bench.experiment.command = operands.command;
+    if (me_experiment_check_choice(&settings.bench.experiment, err)) return -1;
     if (check_line(&settings, err)) return -1;
-    settings.prepare.framework = settings.bench.experiment.framework;
-    settings.prepare.command = operands.command;
+    hand_over(&settings);
     return run_all(operands.values[0], &settings, operands.values[1], operands.command, err);
 }

@@ -20,12 +20,10 @@ static const char *program_state(const struct me_facts_seen *facts)
 static void fill_facts(const struct me_preparation *preparation, const struct me_facts_seen *facts,
                        struct line *line)
 {
-    const struct me_options_experiment *experiment = &preparation->cluster->experiment;
     snprintf(line->cells[2], CELL, "%.39s", facts->arch);
     snprintf(line->cells[3], CELL, "%s", facts->mpi[0] ? facts->mpi : "missing");
     snprintf(line->cells[4], CELL, "%s", program_state(facts));
-    const char *work = facts->work_status == 0 ? "ok" : facts->work_status < 0 ? "not tried" : "fails";
-    snprintf(line->cells[5], CELL, "%.24s %s", experiment->command ? "command" : experiment->framework, work);
+    me_work_cell(preparation, facts, line->cells[5], CELL);
     if (!isnan(facts->free_mib)) snprintf(line->cells[6], CELL, "%.1f GiB", facts->free_mib / 1024);
     if (!isnan(facts->clock_offset_s)) snprintf(line->cells[7], CELL, "%+.3f s", facts->clock_offset_s);
 }
@@ -39,6 +37,13 @@ static void fill_line(const struct me_preparation *preparation, const struct me_
     if (host->facts.arch[0]) fill_facts(preparation, &host->facts, line);
 }
 
+static void print_ok(const struct me_preparation *preparation, const struct me_host *host, FILE *out)
+{
+    char versions[1024];
+    me_work_versions(preparation, &host->facts, versions, sizeof versions);
+    fprintf(out, "ok%s%s%s%s", versions[0] ? "; " : "", versions, host->note[0] ? "; " : "", host->note);
+}
+
 static void print_verdict(const struct me_preparation *preparation, const struct me_host *host, FILE *out)
 {
     const struct me_prepare_options *options = preparation->options;
@@ -50,11 +55,11 @@ static void print_verdict(const struct me_preparation *preparation, const struct
         fprintf(out, "left out: %s", host->reason);
         break;
     case ME_STEP_READY:
-        fprintf(out, "ok");
+        print_ok(preparation, host, out);
         break;
     case ME_STEP_REACHED:
-        fprintf(out,
-                host->state && me_preflight_needs_stage(&host->facts) ? "ok; me_bench will be staged" : "ok");
+        print_ok(preparation, host, out);
+        if (host->state && me_preflight_needs_stage(&host->facts)) fprintf(out, "; me_bench will be staged");
         break;
     case ME_STEP_WAITING:
         fprintf(out, "not tried");

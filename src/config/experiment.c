@@ -40,6 +40,27 @@ static int keep(struct me_cluster *cluster, void *block, struct me_error *err)
     return 0;
 }
 
+/* One text, or several as an array. */
+static int set_list(const struct me_doc_object *object, const struct me_option *option, const char *key,
+                    struct me_cluster *cluster, struct me_error *err)
+{
+    const cJSON *node = me_doc_member(object, key), *one = cJSON_IsArray(node) ? node->child : node;
+    char where[640];
+    snprintf(where, sizeof where, "%.512s:%d: experiment.%s", object->doc->source,
+             me_doc_line(object->doc, node), key);
+    for (; one; one = cJSON_IsArray(node) ? one->next : NULL) {
+        if (!cJSON_IsString(one))
+            return me_doc_fail(object, key, err, "%s where text in double quotes is needed",
+                               me_doc_type(one));
+        if (me_text_has_control(one->valuestring))
+            return me_doc_fail(object, key, err, "holds a control character");
+        if (me_options_set(me_experiment_options, option->name, one->valuestring, &cluster->experiment, where,
+                           err))
+            return -1;
+    }
+    return 0;
+}
+
 /* The value as the command line would have it; NULL if its type does not fit. */
 static char *value_text(const struct me_option *option, const cJSON *node)
 {
@@ -48,6 +69,8 @@ static char *value_text(const struct me_option *option, const cJSON *node)
     if (cJSON_IsString(node) && option->type != ME_OPTION_FLAG) return strdup(node->valuestring);
     if (cJSON_IsBool(node) && option->type == ME_OPTION_FLAG)
         return strdup(cJSON_IsTrue(node) ? "true" : "false");
+    if ((cJSON_IsObject(node) || cJSON_IsArray(node)) && !strcmp(option->name, "args"))
+        return cJSON_PrintUnformatted(node); /* JSON is what it wants */
     if (!cJSON_IsNumber(node) || !numeric) return NULL;
     me_doc_number_text(node->valuedouble, number, sizeof number);
     return strdup(number);
@@ -58,6 +81,7 @@ static int set_option(const struct me_doc_object *object, const struct me_option
 {
     const cJSON *node = me_doc_member(object, key);
     if (!node) return 0;
+    if (option->type == ME_OPTION_LIST) return set_list(object, option, key, cluster, err);
     char *text = value_text(option, node), where[640];
     if (!text)
         return me_doc_fail(object, key, err, "%s where %s is needed", me_doc_type(node),
@@ -97,6 +121,20 @@ static int set_command(const struct me_doc_object *object, struct me_cluster *cl
     return 0;
 }
 
+static int check_choice(const struct me_doc_object *object, const struct me_options_experiment *experiment,
+                        struct me_error *err)
+{
+    struct me_error why = {0};
+    if (experiment->command && experiment->train_func)
+        return me_doc_fail(object, "train_func", err, "command is given too; keep one of them");
+    if (experiment->args && !experiment->train_func)
+        return me_doc_fail(object, "args", err, "only with train_func, whose arguments they are");
+    if (!me_experiment_check(experiment, &why) &&
+        !(experiment->args && me_config_check_args(experiment->args, &why)))
+        return 0;
+    return me_fail(err, ME_E_INPUT, "%.512s: experiment: %.400s", object->doc->source, why.text);
+}
+
 int me_config_experiment(const struct me_doc *doc, const cJSON *node, struct me_cluster *cluster,
                          struct me_error *err)
 {
@@ -106,5 +144,6 @@ int me_config_experiment(const struct me_doc *doc, const cJSON *node, struct me_
     if (me_doc_object(doc, node, "experiment", keys.names, &object, err)) return -1;
     for (size_t i = 0; me_experiment_options[i].name; i++)
         if (set_option(&object, &me_experiment_options[i], keys.names[i], cluster, err)) return -1;
-    return set_command(&object, cluster, err);
+    if (set_command(&object, cluster, err)) return -1;
+    return check_choice(&object, &cluster->experiment, err);
 }

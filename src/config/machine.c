@@ -22,6 +22,7 @@ static const char *const known_keys[] = {"machine_id",
                                          "pue",
                                          "host_key",
                                          "external",
+                                         "python",
                                          NULL};
 
 enum { DEFAULT_PORT = 22 };
@@ -208,6 +209,16 @@ static int read_external(const struct me_doc_object *object, struct me_machine *
     return rc;
 }
 
+static int check_python(const char *text, const char **why)
+{
+    size_t len = strlen(text);
+    *why = !len ? "empty; give an interpreter or a virtual environment, or leave it out"
+           : me_text_has_control(text) ? "holds a control character"
+           : len > 511                 ? "longer than 511 bytes"
+                                       : NULL;
+    return *why ? -1 : 0;
+}
+
 static int read_name(const struct me_doc_object *object, struct me_machine *machine, struct me_error *err)
 {
     if (read_text(object, "name", check_name, &machine->name, err)) return -1;
@@ -225,6 +236,7 @@ static int fill(struct me_config_reader *reader, const struct me_doc_object *obj
     if (read_key_filename(object, machine, err)) return -1;
     if (read_text(object, "host_key", me_config_check_host_key, &machine->host_key, err)) return -1;
     if (read_external(object, machine, err)) return -1;
+    if (read_text(object, "python", check_python, &machine->python, err)) return -1;
     return read_place(object, machine, err) || read_name(object, machine, err) ? -1 : 0;
 }
 

@@ -15,12 +15,13 @@ enum { FORMAT_VERSION = 1, MACHINES_MAX = 100000, STRIP_MAX = 100000 };
 #define FORMAT "machine-energy plan"
 
 static const char *const plan_keys[] = {
-    "format", "format_version", "experiment",    "run_id",    "workload",  "command", "repeats",
-    "warmup", "idle_s",         "cooldown_s",    "sample_hz", "timeout_s", "sources", "external",
-    "events", "run_local",      "from_hostfile", "machines",  "strip_env", NULL};
+    "format",    "format_version", "experiment", "run_id",    "workload", "function", "args",
+    "python",    "with",           "region",     "samples",   "command",  "repeats",  "warmup",
+    "idle_s",    "cooldown_s",     "sample_hz",  "timeout_s", "sources",  "external", "events",
+    "run_local", "from_hostfile",  "machines",   "strip_env", NULL};
 static const char *const machine_keys[] = {
-    "machine_id", "name",     "alias",  "country", "region", "grid_gco2_per_kwh", "grid_source", "basis",
-    "pue",        "external", "status", "reason",  NULL};
+    "machine_id", "name",   "alias",  "country", "region", "grid_gco2_per_kwh", "grid_source", "basis", "pue",
+    "external",   "python", "status", "reason",  NULL};
 
 /* ---- writing ---- */
 
@@ -83,6 +84,7 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "grid_source", machine->grid_source) &&
               add_text(object, "basis", machine->basis) && add_number(object, "pue", machine->pue) &&
               add_text(object, "external", machine->external) &&
+              add_text(object, "python", machine->python) &&
               add_text(object, "status", me_status_name(machine->status)) &&
               add_text(object, "reason", machine->reason);
     if (ok) return object;
@@ -115,7 +117,10 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
 {
     return add_text(root, "format", FORMAT) && add_number(root, "format_version", FORMAT_VERSION) &&
            add_text(root, "experiment", plan->experiment) && add_text(root, "run_id", plan->run_id) &&
-           add_text(root, "workload", plan->workload) &&
+           add_text(root, "workload", plan->workload) && add_text(root, "function", plan->function) &&
+           add_text(root, "args", plan->args) && add_text(root, "python", plan->python) &&
+           add_text(root, "with", plan->with) && add_text(root, "region", plan->region) &&
+           add_number(root, "samples", plan->samples) &&
            add_strings(root, "command", plan->command, command_words(plan)) &&
            add_number(root, "repeats", plan->repeats) && add_number(root, "warmup", plan->warmup) &&
            add_number(root, "idle_s", plan->idle_s) && add_number(root, "cooldown_s", plan->cooldown_s) &&
@@ -133,6 +138,11 @@ static int check_command(const struct me_plan *plan, struct me_error *err)
         if (plan->command[i][me_text_valid(plan->command[i])])
             return me_fail(err, ME_E_INPUT,
                            "word %zu of the command is not UTF-8 text; put the command into a script", i + 1);
+    const char *const texts[] = {plan->function, plan->args, plan->python};
+    const char *const options[] = {"--train-func", "--args", "--python"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i][me_text_valid(texts[i])])
+            return me_fail(err, ME_E_INPUT, "%s: not UTF-8 text", options[i]);
     return 0;
 }
 
@@ -273,6 +283,7 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "grid_source", m.grid_source, sizeof m.grid_source, err) ||
         get_text(&object, "basis", m.basis, sizeof m.basis, err) ||
         get_text(&object, "external", m.external, sizeof m.external, err) ||
+        get_text(&object, "python", m.python, sizeof m.python, err) ||
         me_doc_number(&object, "pue", 1, 10, &m.pue, err) || get_status(&object, &m.status, err) ||
         get_text(&object, "reason", m.reason, sizeof m.reason, err))
         return -1;
@@ -329,7 +340,13 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_text(object, "experiment", plan->experiment, sizeof plan->experiment, err) ||
         get_text(object, "run_id", plan->run_id, sizeof plan->run_id, err) ||
         get_text(object, "workload", plan->workload, sizeof plan->workload, err) ||
-        get_command(object, plan, err) || get_int(object, "repeats", 0, 1000000, &plan->repeats, err) ||
+        get_text(object, "function", plan->function, sizeof plan->function, err) ||
+        get_text(object, "args", plan->args, sizeof plan->args, err) ||
+        get_text(object, "python", plan->python, sizeof plan->python, err) ||
+        get_text(object, "with", plan->with, sizeof plan->with, err) ||
+        get_text(object, "region", plan->region, sizeof plan->region, err) ||
+        get_int(object, "samples", 0, 100000000, &plan->samples, err) || get_command(object, plan, err) ||
+        get_int(object, "repeats", 0, 1000000, &plan->repeats, err) ||
         get_int(object, "warmup", 0, 1000000, &plan->warmup, err) ||
         get_double(object, "idle_s", 86400, &plan->idle_s, err) ||
         get_double(object, "cooldown_s", 86400, &plan->cooldown_s, err) ||

@@ -44,6 +44,49 @@ int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *
     return code ? mpi_failed(err, code, "scatter of the roles") : 0;
 }
 
+static int share_pieces(MPI_Comm comm, struct me_buffer *bytes, uint64_t len, char *piece,
+                        struct me_error *err)
+{
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    for (uint64_t at = 0; at < len; at += PIECE_BYTES) {
+        int n = len - at < PIECE_BYTES ? (int)(len - at) : PIECE_BYTES;
+        int code = MPI_Bcast(rank == HEAD ? bytes->data + at : piece, n, MPI_BYTE, HEAD, comm);
+        if (code) return mpi_failed(err, code, "broadcast of the files");
+        if (rank != HEAD) me_buffer_append(bytes, piece, (size_t)n);
+    }
+    return bytes->failed ? me_fail(err, ME_E_RUN, "no memory for the files") : 0;
+}
+
+int me_gather_share(MPI_Comm comm, struct me_buffer *bytes, struct me_error *err)
+{
+    uint64_t len = bytes->len; /* 0 on all but the head */
+    int code = MPI_Bcast(&len, 1, MPI_UINT64_T, HEAD, comm);
+    if (code) return mpi_failed(err, code, "broadcast of the files");
+    if (!len) return 0;
+    char *piece = malloc(PIECE_BYTES);
+    if (!piece) return me_fail(err, ME_E_RUN, "no memory for the files");
+    int rc = share_pieces(comm, bytes, len, piece, err);
+    free(piece);
+    return rc;
+}
+
+int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_answer *answers,
+                      struct me_error *err)
+{
+    int code = MPI_Gather(mine, sizeof *mine, MPI_BYTE, answers, sizeof *answers, MPI_BYTE, HEAD, comm);
+    return code ? mpi_failed(err, code, "gather of the machines' answers") : 0;
+}
+
+int me_gather_verdict(MPI_Comm comm, bool *go, struct me_error *err)
+{
+    int word = *go;
+    int code = MPI_Bcast(&word, 1, MPI_INT, HEAD, comm);
+    if (code) return mpi_failed(err, code, "broadcast of the verdict");
+    *go = word != 0;
+    return 0;
+}
+
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len)
 {
     /* Short messages go by the eager protocol: the send does not wait for a receive. */

@@ -45,6 +45,12 @@ struct me_role {
     int32_t machine_count; /* machines that measure */
 };
 
+/* Can a rank's machine run what the plan says? */
+struct me_answer {
+    int32_t ready;
+    char text[400]; /* if not: what is missing, and the cure; "": interrupted */
+};
+
 struct me_progress {
     int32_t machine_id, phase /* enum me_phase */, repeat;
     int32_t ended;                       /* the last word on this phase */
@@ -58,6 +64,14 @@ int me_gather_broadcast(MPI_Comm comm, struct me_buffer *text, struct me_error *
 int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello *hellos,
                     struct me_error *err);
 int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *mine, struct me_error *err);
+
+/* The head's bytes to all, as many as there are, also none; on the others `bytes` is filled. */
+int me_gather_share(MPI_Comm comm, struct me_buffer *bytes, struct me_error *err);
+/* answers: [size] on rank 0, untouched elsewhere. */
+int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_answer *answers,
+                      struct me_error *err);
+/* The head's word to all. */
+int me_gather_verdict(MPI_Comm comm, bool *go, struct me_error *err);
 
 /* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len);

@@ -34,6 +34,7 @@ static void plan_machine(const struct me_machine *machine, struct me_plan_machin
     copy_text(out->name, sizeof out->name, machine->name);
     copy_text(out->country, sizeof out->country, machine->country);
     copy_text(out->external, sizeof out->external, machine->external);
+    copy_text(out->python, sizeof out->python, machine->python);
     copy_text(out->region, sizeof out->region, machine->region);
     out->grid_g_per_kwh = machine->grid_g_per_kwh;
     out->pue = machine->pue;
@@ -85,7 +86,17 @@ static int plan_strip(const struct me_cluster *cluster, struct me_plan *plan, st
 static int plan_workload(const struct me_options_experiment *experiment, struct me_plan *plan,
                          struct me_error *err)
 {
-    copy_text(plan->workload, sizeof plan->workload, experiment->command ? "command" : experiment->framework);
+    bool is_function = experiment->train_func && !experiment->command;
+    copy_text(plan->workload, sizeof plan->workload,
+              experiment->command ? "command"
+              : is_function       ? "function"
+                                  : experiment->framework);
+    if (is_function) copy_text(plan->function, sizeof plan->function, experiment->train_func);
+    if (is_function) copy_text(plan->args, sizeof plan->args, experiment->args);
+    copy_text(plan->python, sizeof plan->python, experiment->python);
+    copy_text(plan->with, sizeof plan->with, experiment->with);
+    copy_text(plan->region, sizeof plan->region, experiment->region);
+    plan->samples = experiment->samples;
     for (size_t i = 0; experiment->command && experiment->command[i]; i++) {
         if (i == ME_PLAN_COMMAND_MAX)
             return me_fail(err, ME_E_INPUT, "the command has more than %d words; put it into a script",
@@ -111,6 +122,8 @@ int me_hosts_plan(const struct me_cluster *cluster, const struct me_host_state *
         .from_hostfile = true,
     };
     copy_text(plan.sources, sizeof plan.sources, experiment->sources);
+    copy_text(plan.external, sizeof plan.external, experiment->external);
+    copy_text(plan.events, sizeof plan.events, experiment->events);
     if (plan_machines(cluster, states, &plan, err) || plan_strip(cluster, &plan, err) ||
         plan_workload(experiment, &plan, err)) {
         me_plan_release(&plan);

@@ -11,6 +11,7 @@ static const struct {
     size_t offset;
 } symbols[] = {
     {"cblas_sgemm", offsetof(struct me_blas, sgemm)},
+    {"cblas_dgemm", offsetof(struct me_blas, dgemm)},
     {"openblas_set_num_threads", offsetof(struct me_blas, set_num_threads)},
     {"openblas_get_config", offsetof(struct me_blas, get_config)},
 };

@@ -16,8 +16,12 @@ struct me_kernel {
     me_kernel_main *main;
 };
 
-/* native.c, spin.c, sleep.c. argv[0] is the kernel's name. */
+/* native.c, gemm.c, stream.c, fft.c, cg.c, spin.c, sleep.c. argv[0] is the kernel's name. */
 me_kernel_main me_native_main;
+me_kernel_main me_gemm_main;
+me_kernel_main me_stream_main;
+me_kernel_main me_fft_main;
+me_kernel_main me_cg_main;
 me_kernel_main me_spin_main;
 me_kernel_main me_sleep_main;
 

@@ -6,6 +6,10 @@
 
 static const struct me_kernel kernels[] = {
     {"native", "train a 784-128-10 network on Fashion-MNIST, in C on OpenBLAS", me_native_main},
+    {"gemm", "multiply dense matrices with OpenBLAS; GFLOP/s", me_gemm_main},
+    {"stream", "copy, scale, add and triad of arrays in memory; GB/s", me_stream_main},
+    {"fft", "Fourier transforms with FFTW; GFLOP/s", me_fft_main},
+    {"cg", "conjugate gradients on a sparse matrix; GFLOP/s", me_cg_main},
     {"spin", "keep all cores busy", me_spin_main},
     {"sleep", "do nothing for a while", me_sleep_main},
     {NULL, NULL, NULL},

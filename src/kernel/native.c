@@ -86,25 +86,37 @@ static int train(struct me_network *network, const struct me_idx *idx, const str
     return rc;
 }
 
+static int test(const struct me_network *network, const struct me_idx *idx, struct me_error *err)
+{
+    double accuracy, loss;
+    me_mark_begin("test");
+    int rc = me_train_test(network, idx, &accuracy, &loss, err);
+    me_mark_end("test");
+    if (rc) return rc;
+    me_mark_metric("accuracy", accuracy);
+    me_mark_metric("loss", loss);
+    printf("test accuracy: %.4f (loss %.4f)\n", accuracy, loss);
+    return 0;
+}
+
 static int run(const struct native_options *options, struct me_error *err)
 {
     struct me_blas blas = {.handle = NULL};
     struct me_idx training = {0}, testing = {0};
     struct me_network *network = aligned_alloc(64, (sizeof *network + 63) / 64 * 64);
-    double accuracy, loss;
     int rc = -1;
     if (!network) {
         me_fail(err, ME_E_RUN, "no memory");
         goto out;
     }
+    me_mark_begin("load");
     if (me_blas_open(&blas, err)) goto out;
     if (me_idx_read(options->data, "train", &training, err)) goto out;
     if (me_idx_read(options->data, "t10k", &testing, err)) goto out;
     me_network_init(network, &blas, (uint64_t)options->seed);
+    me_mark_end("load");
     if (train(network, &training, options, err)) goto out;
-    if (me_train_test(network, &testing, &accuracy, &loss, err)) goto out;
-    printf("test accuracy: %.4f (loss %.4f)\n", accuracy, loss);
-    rc = 0;
+    rc = test(network, &testing, err);
 out:
     me_idx_release(&training);
     me_idx_release(&testing);

@@ -15,6 +15,7 @@ static void release_machine(struct me_machine *machine)
     free(machine->country);
     free(machine->region);
     free(machine->external);
+    free(machine->python);
 }
 
 void me_cluster_release(struct me_cluster *cluster)

@@ -50,11 +50,10 @@ enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t
     return duration_s > 0 ? ME_FAULT_SHORT : fault;
 }
 
-/* What a slow channel used about an edge may belong to the other side of it: where that is much of a
- * phase, it is said, of the slowest channel. */
-static void remark_coarse(const struct me_record *record, size_t first, size_t last, char *note, size_t size)
+void me_evaluate_remark_coarse(const struct me_record *record, size_t first, size_t last, double length_s,
+                               char *note, size_t size)
 {
-    double duration_s = me_evaluate_duration_s(record, first, last), longest_s = 0;
+    double longest_s = 0;
     const char *name = NULL;
     for (size_t c = 0; c < record->channel_count; c++) {
         if (!record->channels[c].counted) continue;
@@ -63,14 +62,14 @@ static void remark_coarse(const struct me_record *record, size_t first, size_t l
         longest_s = period_s;
         name = record->channels[c].name;
     }
-    if (name && longest_s * FEW_VALUES > duration_s)
+    if (name && longest_s * FEW_VALUES > length_s)
         me_rows_remark(note, size, "coarse: %s has a value each %.2g s only", name, longest_s);
 }
 
-double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
-                           char *note, size_t size)
+bool me_evaluate_total(const struct me_record *record, size_t first, size_t last, bool is_phase,
+                       struct me_energy *total, char *note, size_t size)
 {
-    struct me_energy total = {0}, one = {0};
+    struct me_energy sum = {0}, one = {0};
     size_t counted = 0, faults = 0, to_blame = 0;
     enum me_fault first_fault = ME_FAULT_NONE;
     for (size_t c = 0; c < record->channel_count; c++) {
@@ -79,20 +78,20 @@ double me_evaluate_total_j(const struct me_record *record, size_t first, size_t 
         enum me_fault fault =
             is_phase ? me_evaluate_phase(record, c, first, last, &one)
                      : me_series_energy(&record->series, &record->channels[c], c, first, last, &one);
-        if (!fault && __builtin_add_overflow(total.uj, one.uj, &total.uj)) fault = ME_FAULT_RANGE;
+        if (!fault && __builtin_add_overflow(sum.uj, one.uj, &sum.uj)) fault = ME_FAULT_RANGE;
         if (!fault) continue;
         if (!faults++) {
             to_blame = c;
             first_fault = fault;
         }
     }
-    if (counted && !faults && is_phase) remark_coarse(record, first, last, note, size);
-    if (counted && !faults) return me_energy_j(total);
     if (faults)
         remark_fault(note, size, record->channels[to_blame].name, first_fault, faults - 1);
-    else
+    else if (!counted)
         remark_none(record, note, size);
-    return NAN;
+    if (faults || !counted) return false;
+    *total = sum;
+    return true;
 }
 
 void me_evaluate_activity(const struct me_record *record, size_t c, size_t first, size_t last,

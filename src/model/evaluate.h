@@ -14,11 +14,14 @@ void me_evaluate_retire(struct me_record *record, char *what, size_t size);
 enum me_fault me_evaluate_phase(const struct me_record *record, size_t c, size_t first, size_t last,
                                 struct me_energy *energy);
 /* Energy of the counted channels between two samples, a phase or a call of a region. Of calls there are
- * many and short ones, and the 0 of one makes up for the whole tick of another. If it is not known:
- * NaN, and the first channel to blame with its reason is remarked in `note`. That a slow channel has fewer
- * than ten values in a phase is remarked too. */
-double me_evaluate_total_j(const struct me_record *record, size_t first, size_t last, bool is_phase,
-                           char *note, size_t size);
+ * many and short ones, and the 0 of one makes up for the whole tick of another. If it is not known: false,
+ * and the first channel to blame with its reason is remarked in `note`. */
+bool me_evaluate_total(const struct me_record *record, size_t first, size_t last, bool is_phase,
+                       struct me_energy *total, char *note, size_t size);
+/* Remarks that a slow counted channel has fewer than ten values in `length_s`, a phase or a call between the
+ * two samples: what it used about an edge may belong to the other side of it. */
+void me_evaluate_remark_coarse(const struct me_record *record, size_t first, size_t last, double length_s,
+                               char *note, size_t size);
 double me_evaluate_duration_s(const struct me_record *record, size_t first, size_t last);
 int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample);
 /* Fills names, times, values and states of a series whose sizes and arrays are there already. */
@@ -26,8 +29,8 @@ void me_evaluate_series(const struct me_record *record, size_t first, struct me_
 /* Fills the row of an activity channel over a phase. */
 void me_evaluate_activity(const struct me_record *record, size_t c, size_t first, size_t last,
                           struct me_row_activity *row);
-/* Appends the rows of the regions of all run phases. -1: no memory. */
-int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,
-                        struct me_result *out);
+/* Appends the rows of the regions of all run phases, by repeat and name. -1: no memory. */
+int me_evaluate_regions(const struct me_record *record, const struct me_row_machine *machine,
+                        int first_repeat, struct me_result *out);
 
 #endif

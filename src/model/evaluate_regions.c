@@ -1,4 +1,5 @@
 #include "evaluate.h"
+#include "rows.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,29 +46,68 @@ static double mean_length_s(const struct me_record *record, const struct me_regi
     return sum_s / (double)n;
 }
 
+/* Adds the energy between two samples; false if it is not known, and why. */
+static bool add_energy(const struct me_record *record, uint32_t first, uint32_t last, struct me_energy *sum,
+                       char *note, size_t size)
+{
+    struct me_energy one;
+    if (!me_evaluate_total(record, first, last, false, &one, note, size)) return false;
+    if (!__builtin_add_overflow(sum->uj, one.uj, &sum->uj)) return true;
+    me_rows_remark(note, size, "%s", me_fault_text(ME_FAULT_RANGE));
+    return false;
+}
+
+/* Whether the energy of a region in a repeat is known: not where its calls are shorter than the interval of a
+ * slow channel, or where no counter ticked in all of them, for then it is less than a tick's, and not 0. */
+static bool is_known(const struct me_row_region *row, struct me_energy sum, double mean_s, double interval_s,
+                     char *note, size_t size)
+{
+    if (mean_s < interval_s)
+        me_rows_remark(note, size, "shorter than the %.2g s between two values of its meter", interval_s);
+    else if (row->duration_s > 0 && !sum.uj)
+        me_rows_remark(note, size, "no tick of its counters in it");
+    else
+        return true;
+    return false;
+}
+
 /* Adds the calls [0, n) of one region in one repeat, sorted by their begin. A call within another of
  * the same name is part of it; of two that overlap the second counts from where the first ended. */
 static void fill_row(struct me_row_region *row, const struct me_record *record,
                      const struct me_region_call *calls, size_t n)
 {
-    char note[64] = "";
+    struct me_energy sum = {0};
     uint32_t covered = calls[0].first;
-    bool is_known = mean_length_s(record, calls, n) >= longest_interval_s(record);
+    row->start_unix_ns = me_evaluate_unix_ns(record, covered);
+    double mean_s = mean_length_s(record, calls, n), interval_s = longest_interval_s(record);
+    bool known = true;
     for (size_t i = 0; i < n; i++) {
         if (i && calls[i].last <= covered && calls[i].first < covered) continue;
         uint32_t first = calls[i].first > covered ? calls[i].first : covered;
         row->calls++;
         row->duration_s += me_evaluate_duration_s(record, first, calls[i].last);
-        row->energy_j +=
-            is_known ? me_evaluate_total_j(record, first, calls[i].last, false, note, sizeof note) : NAN;
+        if (known && mean_s >= interval_s)
+            known = add_energy(record, first, calls[i].last, &sum, row->note, sizeof row->note);
         covered = calls[i].last;
     }
-    /* No tick in all of its calls: its energy is less than a tick's, and not 0. */
-    if (row->duration_s > 0 && row->energy_j <= 0) row->energy_j = NAN;
+    known = known && is_known(row, sum, mean_s, interval_s, row->note, sizeof row->note);
+    row->energy_j = known ? me_energy_j(sum) : NAN;
+    if (known)
+        me_evaluate_remark_coarse(record, calls[0].first, covered, row->duration_s / row->calls, row->note,
+                                  sizeof row->note);
 }
 
-int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int first_repeat,
-                        struct me_result *out)
+/* As they came: import, load, train, test. */
+static int by_start(const void *a, const void *b)
+{
+    const struct me_row_region *x = a, *y = b;
+    if (x->repeat != y->repeat) return x->repeat < y->repeat ? -1 : 1;
+    if (x->start_unix_ns != y->start_unix_ns) return x->start_unix_ns < y->start_unix_ns ? -1 : 1;
+    return strcmp(x->region, y->region);
+}
+
+int me_evaluate_regions(const struct me_record *record, const struct me_row_machine *machine,
+                        int first_repeat, struct me_result *out)
 {
     size_t n = 0;
     struct me_region_call *calls = calloc(record->region_count + 1, sizeof *calls);
@@ -83,12 +123,13 @@ int me_evaluate_regions(const struct me_record *record, int32_t machine_id, int 
         for (next = i + 1; next < n; next++)
             if (calls[next].repeat != calls[i].repeat || strcmp(calls[next].region, calls[i].region)) break;
         struct me_row_region *row = &out->regions[out->region_count++];
-        int64_t repeat = (int64_t)calls[i].repeat + first_repeat;
-        *row = (struct me_row_region){.machine_id = machine_id,
-                                      .repeat = repeat > INT32_MAX ? INT32_MAX : (int32_t)repeat};
+        *row = (struct me_row_region){.machine_id = machine->machine_id,
+                                      .repeat = me_rows_shifted(calls[i].repeat, first_repeat)};
         memcpy(row->region, calls[i].region, sizeof row->region);
         fill_row(row, record, calls + i, next - i);
+        row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);
     }
+    qsort(out->regions, out->region_count, sizeof *out->regions, by_start);
     free(calls);
     return 0;
 }

@@ -6,7 +6,21 @@
 
 const struct me_option me_experiment_options[] = {
     {"framework", 0, ME_OPTION_STRING, FIELD(framework), 0, 0, "NAME",
-     "workload to run: native, spin or sleep (default native); left aside when a command is given"},
+     "workloads to run, with commas, each with options of its own: keras,pl,native (default native); see me "
+     "frameworks"},
+    {"samples", 0, ME_OPTION_INT, FIELD(samples), 0, 100000000, "N",
+     "images that the image frameworks train on (default 0: all 60,000)"},
+    {"train-func", 0, ME_OPTION_STRING, FIELD(train_func), 0, 0, "FILE.py:FUNCTION",
+     "a function of your own Python file, run in place of a framework (default: none)"},
+    {"args", 0, ME_OPTION_STRING, FIELD(args), 0, 0, "JSON",
+     "arguments of that function: an object of keywords, or an array (default: none)"},
+    {"python", 0, ME_OPTION_STRING, FIELD(python), 0, 0, "PATH",
+     "interpreter or virtual environment on the machines (default: that of the framework, else python3)"},
+    {"with", 0, ME_OPTION_LIST, FIELD(with), 0, sizeof(((struct me_options_experiment *)0)->with), "FILE",
+     "file or folder to put onto every machine, beside which the workload then runs; may be given several "
+     "times (default: none)"},
+    {"region", 0, ME_OPTION_STRING, FIELD(region), 0, 0, "NAME",
+     "region whose energy is compared, or whole (default: train, where there is one)"},
     {"repeats", 0, ME_OPTION_INT, FIELD(repeats), 1, 1000000, "N",
      "measured runs of the workload (default 1)"},
     {"warmup", 0, ME_OPTION_INT, FIELD(warmup), 0, 1000000, "N",
@@ -32,6 +46,66 @@ const struct me_option me_experiment_options[] = {
 void me_experiment_defaults(struct me_options_experiment *experiment)
 {
     *experiment = (struct me_options_experiment){.framework = "native", .repeats = 1, .sample_hz = 10};
+}
+
+static bool is_identifier(const char *text)
+{
+    if (*text >= '0' && *text <= '9') return false;
+    for (const char *c = text; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_'))
+            return false;
+    return *text != '\0';
+}
+
+static int check_function(const char *text, struct me_error *err)
+{
+    const char *colon = strrchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : 0;
+    if (len > 3 && !strncmp(colon - 3, ".py", 3) && colon[-4] != '/' && is_identifier(colon + 1)) return 0;
+    return me_fail(err, ME_E_INPUT, "--train-func: %.200s is not FILE.py:FUNCTION, such as train.py:main",
+                   text);
+}
+
+/* As a mark can have it, since nothing else would ever be found. */
+static int check_region(const char *text, struct me_error *err)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./";
+    if (*text && !text[strspn(text, letters)]) return 0;
+    return me_fail(err, ME_E_INPUT, "--region: %.64s is no region's name (letters, digits and _ - . /)",
+                   text);
+}
+
+int me_experiment_check(const struct me_options_experiment *experiment, struct me_error *err)
+{
+    const struct {
+        const char *option, *text;
+        size_t size;
+    } texts[] = {
+        {"--framework", experiment->framework, sizeof((struct me_plan *)0)->workload},
+        {"--train-func", experiment->train_func, sizeof((struct me_plan *)0)->function},
+        {"--args", experiment->args, sizeof((struct me_plan *)0)->args},
+        {"--python", experiment->python, sizeof((struct me_plan *)0)->python},
+        {"--region", experiment->region, sizeof((struct me_plan *)0)->region},
+        {"--sources", experiment->sources, sizeof((struct me_plan *)0)->sources},
+        {"--external", experiment->external, sizeof((struct me_plan *)0)->external},
+        {"--events", experiment->events, sizeof((struct me_plan *)0)->events},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text && strlen(texts[i].text) >= texts[i].size)
+            return me_fail(err, ME_E_INPUT, "%s: longer than %zu characters", texts[i].option,
+                           texts[i].size - 1);
+    if (experiment->train_func && check_function(experiment->train_func, err)) return -1;
+    return experiment->region ? check_region(experiment->region, err) : 0;
+}
+
+int me_experiment_check_choice(const struct me_options_experiment *line, struct me_error *err)
+{
+    if (line->command && (line->framework || line->train_func))
+        return me_fail(err, ME_E_INPUT, "%s: not together with a command behind --; keep one of them",
+                       line->framework ? "--framework" : "--train-func");
+    if (line->framework && line->train_func)
+        return me_fail(err, ME_E_INPUT, "--train-func: not together with --framework; keep one of them");
+    return 0;
 }
 
 const char *me_status_name(enum me_machine_status status)

@@ -22,6 +22,7 @@ enum me_record_chunk {
     ME_CHUNK_REGION = 5,
     ME_CHUNK_LOG = 6,
     ME_CHUNK_END = 7,
+    ME_CHUNK_METRIC = 8,
 };
 
 /* Two bits a reading. The value follows as a difference to the reading above it in the same chunk

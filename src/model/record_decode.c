@@ -16,6 +16,7 @@ void me_record_release(struct me_record *record)
     free(record->channels);
     free(record->spans);
     free(record->regions);
+    free(record->metrics);
     free(record->logs);
     me_series_release(&record->series);
     *record = (struct me_record){0};
@@ -215,6 +216,10 @@ static enum outcome take_span(struct me_wire *in, struct me_record *record)
     span.longest_gap_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
     me_wire_text(in, span.note, sizeof span.note);
     if (me_wire_left(in)) span.usage = get_usage(in);
+    if (me_wire_left(in)) {
+        me_wire_text(in, span.workload, sizeof span.workload);
+        me_wire_text(in, span.region, sizeof span.region);
+    }
     if (in->bad) return DAMAGED;
     struct me_span *spans = room(record->spans, record->span_count, sizeof *spans);
     if (!spans) return NO_MEMORY;
@@ -235,6 +240,20 @@ static enum outcome take_region(struct me_wire *in, struct me_record *record)
     if (!regions) return NO_MEMORY;
     record->regions = regions;
     regions[record->region_count++] = call;
+    return TAKEN;
+}
+
+static enum outcome take_metric(struct me_wire *in, struct me_record *record)
+{
+    struct me_metric metric = {0};
+    me_wire_text(in, metric.name, sizeof metric.name);
+    metric.repeat = get_count(in);
+    metric.value = me_wire_double(in);
+    if (in->bad) return DAMAGED;
+    struct me_metric *metrics = room(record->metrics, record->metric_count, sizeof *metrics);
+    if (!metrics) return NO_MEMORY;
+    record->metrics = metrics;
+    metrics[record->metric_count++] = metric;
     return TAKEN;
 }
 
@@ -283,6 +302,8 @@ static enum outcome take_payload(unsigned type, struct me_wire *in, struct me_re
         return take_span(in, record);
     case ME_CHUNK_REGION:
         return take_region(in, record);
+    case ME_CHUNK_METRIC:
+        return take_metric(in, record);
     case ME_CHUNK_LOG:
         return take_log(in, record);
     case ME_CHUNK_END:

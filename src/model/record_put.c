@@ -194,6 +194,8 @@ void me_record_put_span(struct me_buffer *out, const struct me_span *span)
     me_wire_put_int(out, span->longest_gap_ns);
     me_wire_put_text(out, span->note);
     put_usage(out, &span->usage);
+    me_wire_put_text(out, span->workload);
+    me_wire_put_text(out, span->region);
     end_chunk(out, begin, ME_CHUNK_SPAN);
 }
 
@@ -205,6 +207,15 @@ void me_record_put_region(struct me_buffer *out, const struct me_region_call *ca
     me_wire_put_uint(out, call->first);
     me_wire_put_uint(out, call->last);
     end_chunk(out, begin, ME_CHUNK_REGION);
+}
+
+void me_record_put_metric(struct me_buffer *out, const struct me_metric *metric)
+{
+    size_t begin = begin_chunk(out);
+    me_wire_put_text(out, metric->name);
+    me_wire_put_int(out, metric->repeat);
+    me_wire_put_double(out, metric->value);
+    end_chunk(out, begin, ME_CHUNK_METRIC);
 }
 
 void me_record_put_log(struct me_buffer *out, const struct me_log *log)

@@ -5,12 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int32_t shifted(int repeat, int first_repeat)
-{
-    int64_t number = (int64_t)repeat + first_repeat;
-    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
-}
-
 static void set_status(struct me_row_machine *row, enum me_machine_status status, const char *reason)
 {
     snprintf(row->status, sizeof row->status, "%s", me_status_name(status));
@@ -83,6 +77,16 @@ static void fill_usage(struct me_row_repeat *row, const struct me_usage *usage)
     row->max_rss_bytes = usage->known && usage->max_rss_bytes ? (double)usage->max_rss_bytes : NAN;
 }
 
+static double phase_energy_j(const struct me_record *record, const struct me_span *span,
+                             struct me_row_repeat *row)
+{
+    struct me_energy total;
+    if (!me_evaluate_total(record, span->first, span->last, true, &total, row->note, sizeof row->note))
+        return NAN;
+    me_evaluate_remark_coarse(record, span->first, span->last, row->duration_s, row->note, sizeof row->note);
+    return me_energy_j(total);
+}
+
 static void fill_repeat(struct me_row_repeat *row, const struct me_record *record, const struct me_span *span,
                         const struct me_row_machine *machine, int32_t repeat)
 {
@@ -90,9 +94,11 @@ static void fill_repeat(struct me_row_repeat *row, const struct me_record *recor
     snprintf(row->phase, sizeof row->phase, "%s", me_phase_name(span->phase));
     snprintf(row->work_unit, sizeof row->work_unit, "%s", span->work_unit);
     snprintf(row->note, sizeof row->note, "%s", span->note);
+    snprintf(row->workload, sizeof row->workload, "%s", span->workload);
+    snprintf(row->region, sizeof row->region, "%s", span->region);
     row->start_unix_ns = me_evaluate_unix_ns(record, span->first);
     row->duration_s = me_evaluate_duration_s(record, span->first, span->last);
-    row->energy_j = me_evaluate_total_j(record, span->first, span->last, true, row->note, sizeof row->note);
+    row->energy_j = phase_energy_j(record, span, row);
     row->net_energy_j = NAN;
     row->mean_power_w = row->duration_s > 0 ? row->energy_j / row->duration_s : NAN;
     row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);
@@ -150,6 +156,51 @@ static void fill_net(struct me_result *add)
     }
 }
 
+static const struct me_span *find_run(const struct me_record *record, int repeat)
+{
+    for (size_t i = 0; i < record->span_count; i++)
+        if (record->spans[i].phase == ME_PHASE_RUN && record->spans[i].repeat == repeat)
+            return &record->spans[i];
+    return NULL;
+}
+
+static int compare_metrics(const void *a, const void *b)
+{
+    const struct me_metric *x = *(const struct me_metric *const *)a, *y = *(const struct me_metric *const *)b;
+    if (x->repeat != y->repeat) return x->repeat < y->repeat ? -1 : 1;
+    int order = strcmp(x->name, y->name);
+    return order ? order : (x > y) - (x < y); /* as they were told */
+}
+
+/* Of what was told twice in a repeat the last word counts. What no run phase belongs to is left out. */
+static int fill_metrics(struct me_result *add, const struct me_record *record, int32_t machine_id,
+                        int first_repeat)
+{
+    size_t n = record->metric_count;
+    const struct me_metric **told = calloc(n + 1, sizeof *told);
+    add->metrics = calloc(n + 1, sizeof *add->metrics);
+    if (!told || !add->metrics) {
+        free(told);
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) told[i] = &record->metrics[i];
+    qsort(told, n, sizeof *told, compare_metrics);
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && told[i]->repeat == told[i + 1]->repeat && !strcmp(told[i]->name, told[i + 1]->name))
+            continue;
+        const struct me_span *span = find_run(record, told[i]->repeat);
+        if (!span) continue;
+        struct me_row_metric *row = &add->metrics[add->metric_count++];
+        *row = (struct me_row_metric){.machine_id = machine_id,
+                                      .repeat = me_rows_shifted(told[i]->repeat, first_repeat),
+                                      .value = told[i]->value};
+        memcpy(row->workload, span->workload, sizeof row->workload);
+        memcpy(row->metric, told[i]->name, sizeof row->metric);
+    }
+    free(told);
+    return 0;
+}
+
 static bool has_series(const struct me_result *add, int32_t repeat)
 {
     for (size_t i = 0; i < add->series_count; i++)
@@ -197,7 +248,7 @@ static int fill_tables(struct me_result *add, struct me_record *record, int firs
         fill_channel(&add->channels[add->channel_count++], machine->machine_id, &record->channels[i]);
     for (size_t i = 0; i < record->span_count; i++) {
         const struct me_span *span = &record->spans[i];
-        int32_t number = span->phase == ME_PHASE_IDLE ? 0 : shifted(span->repeat, first_repeat);
+        int32_t number = span->phase == ME_PHASE_IDLE ? 0 : me_rows_shifted(span->repeat, first_repeat);
         struct me_row_repeat *row = &add->repeats[add->repeat_count++];
         fill_repeat(row, record, span, machine, number);
         fill_energies(add, record, span, row);
@@ -205,43 +256,24 @@ static int fill_tables(struct me_result *add, struct me_record *record, int firs
         if (add_series(add, record, span, machine->machine_id, number)) return -1;
     }
     fill_net(add);
-    return me_evaluate_regions(record, machine->machine_id, first_repeat, add);
-}
-
-static void fail_exit(struct me_row_machine *machine, const struct me_row_repeat *row)
-{
-    char how[64];
-    if (row->exit_status > 256)
-        snprintf(how, sizeof how, "the workload was ended by signal %d", row->exit_status - 256);
-    else if (row->exit_status < 0)
-        snprintf(how, sizeof how, "the workload did not end by itself");
-    else
-        snprintf(how, sizeof how, "the workload's exit status was %d", row->exit_status);
-    char reason[256];
-    snprintf(reason, sizeof reason, "repeat %d: %s%s%s", row->repeat, how, row->note[0] ? ": " : "",
-             row->note);
-    set_status(machine, ME_STATUS_FAILED, reason);
+    if (fill_metrics(add, record, machine->machine_id, first_repeat)) return -1;
+    return me_evaluate_regions(record, machine, first_repeat, add);
 }
 
 /* What the rows say of a machine that itself reported no fault. */
 static void judge(struct me_result *add)
 {
     struct me_row_machine *machine = &add->machines[0];
+    char reason[256];
     size_t runs = 0;
     for (size_t i = 0; i < add->repeat_count; i++) {
         const struct me_row_repeat *row = &add->repeats[i];
         if (!me_rows_is_run(row)) continue;
         runs++;
-        if (row->exit_status) {
-            fail_exit(machine, row);
-            return;
-        }
-        if (isnan(row->energy_j)) {
-            char reason[256];
-            snprintf(reason, sizeof reason, "repeat %d: energy not known: %s", row->repeat, row->note);
-            set_status(machine, ME_STATUS_FAILED, reason);
-            return;
-        }
+        const struct me_row_region *region = row->region[0] ? me_rows_find_region(add, row) : NULL;
+        if (!me_rows_explain(row, row->region, region, reason, sizeof reason)) continue;
+        set_status(machine, ME_STATUS_FAILED, reason);
+        return;
     }
     if (!runs) set_status(machine, ME_STATUS_FAILED, "no repeat was measured");
 }

@@ -142,8 +142,9 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     out->energies = copy_bytes(more->energies, more->energy_count * sizeof *more->energies);
     out->activities = copy_bytes(more->activities, more->activity_count * sizeof *more->activities);
     out->regions = copy_bytes(more->regions, more->region_count * sizeof *more->regions);
+    out->metrics = copy_bytes(more->metrics, more->metric_count * sizeof *more->metrics);
     if (!out->machines || !out->channels || !out->repeats || !out->energies || !out->activities ||
-        !out->regions)
+        !out->regions || !out->metrics)
         return -1;
     for (size_t i = 0; i < more->machine_count; i++)
         if (!find_machine(base, more->machines[i].machine_id))
@@ -155,6 +156,7 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     out->energy_count = more->energy_count;
     out->activity_count = more->activity_count;
     out->region_count = more->region_count;
+    out->metric_count = more->metric_count;
     return copy_new_series(base, more, out);
 }
 

@@ -1,4 +1,5 @@
 #include "rows.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ void me_result_release(struct me_result *result)
     free(result->energies);
     free(result->activities);
     free(result->regions);
+    free(result->metrics);
     free(result->summaries);
     free(result->series);
     *result = (struct me_result){0};
@@ -49,7 +51,7 @@ struct table {
 static const struct table tables[] = {
     TABLE(machines, machine_count), TABLE(channels, channel_count),    TABLE(repeats, repeat_count),
     TABLE(energies, energy_count),  TABLE(activities, activity_count), TABLE(regions, region_count),
-    TABLE(series, series_count),
+    TABLE(metrics, metric_count),   TABLE(series, series_count),
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
@@ -110,4 +112,52 @@ void me_rows_remark(char *text, size_t size, const char *format, ...)
 bool me_rows_is_run(const struct me_row_repeat *repeat)
 {
     return !strcmp(repeat->phase, me_phase_name(ME_PHASE_RUN));
+}
+
+int32_t me_rows_shifted(int repeat, int first_repeat)
+{
+    int64_t number = (int64_t)repeat + first_repeat;
+    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
+}
+
+const struct me_row_region *me_rows_find_region(const struct me_result *result,
+                                                const struct me_row_repeat *repeat)
+{
+    for (size_t i = 0; i < result->region_count; i++) {
+        const struct me_row_region *row = &result->regions[i];
+        if (row->machine_id == repeat->machine_id && row->repeat == repeat->repeat &&
+            !strcmp(row->region, repeat->region))
+            return row;
+    }
+    return NULL;
+}
+
+static void explain_exit(const struct me_row_repeat *repeat, char *text, size_t size)
+{
+    char how[64];
+    if (repeat->exit_status > 256)
+        snprintf(how, sizeof how, "the workload was ended by signal %d", repeat->exit_status - 256);
+    else if (repeat->exit_status < 0)
+        snprintf(how, sizeof how, "the workload did not end by itself");
+    else
+        snprintf(how, sizeof how, "the workload's exit status was %d", repeat->exit_status);
+    snprintf(text, size, "repeat %d: %s%s%s", repeat->repeat, how, repeat->note[0] ? ": " : "", repeat->note);
+}
+
+bool me_rows_explain(const struct me_row_repeat *repeat, const char *region, const struct me_row_region *row,
+                     char *text, size_t size)
+{
+    int number = repeat->repeat;
+    if (repeat->exit_status) {
+        explain_exit(repeat, text, size);
+        return true;
+    }
+    if (isfinite(region[0] ? (row ? row->energy_j : NAN) : repeat->energy_j)) return false;
+    if (!region[0])
+        snprintf(text, size, "repeat %d: energy not known: %s", number, repeat->note);
+    else if (!row)
+        snprintf(text, size, "repeat %d: no region %s was marked", number, region);
+    else
+        snprintf(text, size, "repeat %d: energy of %s not known: %s", number, region, row->note);
+    return true;
 }

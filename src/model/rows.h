@@ -13,7 +13,18 @@ void me_rows_series_release(struct me_result_series *series);
 /* Appends a remark to a text for people: "a", then "a; b". What does not fit is cut. */
 void me_rows_remark(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* A repeat's number behind `first_repeat` others. */
+int32_t me_rows_shifted(int repeat, int first_repeat);
+
 /* Repeats in the sense of the ranking: rows of phase "run". */
 bool me_rows_is_run(const struct me_row_repeat *repeat);
+/* The row of the repeat's own region; NULL: it was not marked in it. By searching. */
+const struct me_row_region *me_rows_find_region(const struct me_result *result,
+                                                const struct me_row_repeat *repeat);
+/* Why a repeat, of which `region` is compared ("": the whole run), says nothing of the energy of its
+ * workload: "repeat 3: no region train was marked". `row` is that region's, NULL if there is none. False, and
+ * `text` is not touched, if it does. */
+bool me_rows_explain(const struct me_row_repeat *repeat, const char *region, const struct me_row_region *row,
+                     char *text, size_t size);
 
 #endif

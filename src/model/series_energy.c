@@ -75,6 +75,13 @@ static bool can_be_wrap(uint64_t step, uint64_t range, uint64_t since_ns, double
     return (double)step * safe_ns <= (double)range * (double)since_ns;
 }
 
+/* More than twice what it can draw since it last moved is no energy: a reading that was torn, or a counter
+ * that was set forward. Twice, since bounds come from firmware; a stall's time is allowed for here too. */
+static bool can_be_energy(uint64_t step, double max_power_w, uint64_t since_ns)
+{
+    return !(max_power_w > 0) || (double)step <= 2 * max_power_w * (double)since_ns * 1e-3;
+}
+
 static uint64_t stall_ns(const struct me_channel *channel)
 {
     double own_ns = channel->interval_s * 1e9 * STALL_INTERVALS;
@@ -126,6 +133,7 @@ static enum me_fault follow_counter(struct walk *w, size_t before, size_t after)
     if (fault) return fault;
     uint64_t since_ns = interval_ns(w->series, w->moved, after) + stalls_ns;
     if (is < was && !can_be_wrap(step, channel->range, since_ns, safe_ns)) return ME_FAULT_BACKWARDS;
+    if (!channel->activity && !can_be_energy(step, channel->max_power_w, since_ns)) return ME_FAULT_RANGE;
     bool stood = step && w->moved == w->from && interval_ns(w->series, w->near, before) > stalls_ns;
     if (stood && before > w->near && !channel->activity) return ME_FAULT_STALLED;
     if (!step) return ME_FAULT_NONE;

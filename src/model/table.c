@@ -52,6 +52,7 @@ static const struct me_column repeats[] = {
     COL(me_row_repeat, cpu_s, "s"),         COL(me_row_repeat, context_switches, ""),
     COL(me_row_repeat, page_faults, ""),    COL(me_row_repeat, read_bytes, "B"),
     COL(me_row_repeat, written_bytes, "B"), COL(me_row_repeat, max_rss_bytes, "B"),
+    COL(me_row_repeat, workload, ""),       COL(me_row_repeat, region, ""),
 };
 
 static const struct me_column energies[] = {
@@ -68,13 +69,22 @@ static const struct me_column activities[] = {
 };
 
 static const struct me_column regions[] = {
-    COL(me_row_region, machine_id, ""),  COL(me_row_region, repeat, ""),
-    COL(me_row_region, region, ""),      COL(me_row_region, calls, ""),
-    COL(me_row_region, duration_s, "s"), COL(me_row_region, energy_j, "J"),
+    COL(me_row_region, machine_id, ""), COL(me_row_region, repeat, ""),
+    COL(me_row_region, region, ""),     COL(me_row_region, start_unix_ns, "ns"),
+    COL(me_row_region, calls, ""),      COL(me_row_region, duration_s, "s"),
+    COL(me_row_region, energy_j, "J"),  COL(me_row_region, carbon_g, "gCO2e"),
+    COL(me_row_region, note, ""),
+};
+
+static const struct me_column metrics[] = {
+    COL(me_row_metric, machine_id, ""), COL(me_row_metric, repeat, ""), COL(me_row_metric, workload, ""),
+    COL(me_row_metric, metric, ""),     COL(me_row_metric, value, ""),
 };
 
 static const struct me_column summary[] = {
     COL(me_row_summary, machine_id, ""),
+    COL(me_row_summary, workload, ""),
+    COL(me_row_summary, region, ""),
     COL(me_row_summary, n, ""),
     COL(me_row_summary, energy_mean_j, "J"),
     COL(me_row_summary, energy_ci95_j, "J"),
@@ -83,7 +93,11 @@ static const struct me_column summary[] = {
     COL(me_row_summary, duration_mean_s, "s"),
     COL(me_row_summary, power_mean_w, "W"),
     COL(me_row_summary, j_per_work, "J/work_unit"),
+    COL(me_row_summary, g_per_work, "gCO2e/work_unit"),
+    COL(me_row_summary, work_per_s, "work_unit/s"),
     COL(me_row_summary, work_unit, ""),
+    COL(me_row_summary, accuracy, ""),
+    COL(me_row_summary, loss, ""),
     COL(me_row_summary, scopes, ""),
     AS(me_row_summary, cls, "class", ""),
     COL(me_row_summary, provenance, ""),
@@ -112,8 +126,11 @@ const struct me_table me_table_list[] = {
           "What the machine did in every phase: growth of counters, means of gauges; no energy."),
     TABLE("regions", regions, me_row_region, regions, region_count,
           "Named spans inside the workload, summed over the calls of a repeat."),
+    TABLE("metrics", metrics, me_row_metric, metrics, metric_count,
+          "What the workload told of its outcome in a repeat: accuracy, loss and others."),
     TABLE("summary", summary, me_row_summary, summaries, summary_count,
-          "One row a machine: means over the repeats with the half width of the 95 % interval, and places."),
+          "One row a workload of a machine: means over the repeats with the half width of the 95 % "
+          "interval, and places; of the region's energy where a region is named."),
     {0},
 };
 
@@ -124,7 +141,7 @@ const struct me_table *me_table_find(const char *name)
     return NULL;
 }
 
-/* The pointers in me_result have six types; memcpy reads any of them without breaking aliasing rules. */
+/* The pointers in me_result have many types; memcpy reads any of them without breaking aliasing rules. */
 const void *me_table_rows(const struct me_table *table, const struct me_result *result, size_t *count)
 {
     const void *rows;

@@ -137,7 +137,10 @@ static int local_exec(struct me_remote *remote, const char *command, const struc
         bool ended = converse(&run, out, errout, deadline, remote->cancel);
         if (!ended) kill(-run.pid, SIGKILL);
         while (waitpid(run.pid, &code, 0) < 0 && errno == EINTR) continue;
-        if (!ended) rc = me_fail(err, ME_E_MACHINE, "localhost: a command there timed out");
+        bool cancelled = remote->cancel && atomic_load(remote->cancel);
+        if (!ended)
+            rc = me_fail(err, ME_E_MACHINE, "localhost: a command there %s",
+                         cancelled ? "was interrupted" : "timed out");
     }
     close_end(&run.in);
     close_end(&run.out);

@@ -98,6 +98,16 @@ static int resolve(const char *address, int port, const char *where, int64_t dea
     return rc;
 }
 
+/* Commands may run for as long as they take; a machine that went away meanwhile is noticed in a minute. */
+static void keep_alive(int fd)
+{
+    int on = 1, idle_s = 30, interval_s = 10, count = 3;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 /* Connects to one address. Returns the descriptor, or -errno (-ETIMEDOUT, -ECANCELED). */
 static int connect_one(const struct addrinfo *address, int64_t deadline, const atomic_bool *cancel)
 {
@@ -119,6 +129,7 @@ static int connect_one(const struct addrinfo *address, int64_t deadline, const a
         return -error;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    keep_alive(fd);
     return fd;
 }
 

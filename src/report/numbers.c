@@ -60,6 +60,7 @@ static const struct step steps[][8] = {
     [ME_ENERGY] = {{1e-6, "uJ"}, {1e-3, "mJ"}, {1, "J"}, {1e3, "kJ"}, {1e6, "MJ"}, {1e9, "GJ"}, {0}},
     [ME_POWER] = {{1e-6, "uW"}, {1e-3, "mW"}, {1, "W"}, {1e3, "kW"}, {1e6, "MW"}, {0}},
     [ME_DURATION] = {{1e-6, "us"}, {1e-3, "ms"}, {1, "s"}, {3600, "h"}, {0}},
+    [ME_RATE] = {{1, ""}, {0}},
     [ME_CARBON] = {{1e-9, "ng"}, {1e-6, "ug"}, {1e-3, "mg"}, {1, "g"}, {1e3, "kg"}, {1e6, "t"}, {0}},
 };
 

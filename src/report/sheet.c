@@ -64,6 +64,15 @@ static size_t choose_gap(const size_t *widths, size_t columns, int indent)
     return total > ME_WRITER_WIDTH + 2 ? 1 : 2;
 }
 
+size_t me_sheet_width(const struct me_sheet *sheet, int indent)
+{
+    size_t widths[ME_SHEET_COLUMNS] = {0}, total = (size_t)indent;
+    measure(sheet, widths);
+    for (size_t c = 0; c < sheet->columns; c++)
+        if (widths[c]) total += widths[c] + 1;
+    return total ? total - 1 : 0;
+}
+
 /* Blanks are owed, and paid before the next text only: no line ends in one. */
 static void print_cell(FILE *out, const char *head, const char *cell, size_t width, size_t gap, size_t *owed)
 {

@@ -25,6 +25,12 @@ static int by_carbon(const void *a, const void *b)
     return x->carbon_place - y->carbon_place;
 }
 
+/* "keras: " where several workloads ran: whose figures the note is about. */
+static const char *workload_of(const struct me_result *result, const struct me_row_summary *row)
+{
+    return me_text_is_plural(result) ? row->workload : "";
+}
+
 /* Neighbours whose intervals overlap. `rows` stand in the order that is asked about. */
 static void tell_overlaps(struct notes *notes, const struct me_result *result,
                           const struct me_row_summary *const *rows, size_t count, bool carbon)
@@ -36,9 +42,11 @@ static void tell_overlaps(struct notes *notes, const struct me_result *result,
         double reach = carbon ? rows[i]->carbon_ci95_g + rows[i + 1]->carbon_ci95_g
                               : rows[i]->energy_ci95_j + rows[i + 1]->energy_ci95_j;
         if (!(fabs(a - b) <= reach) || ++pairs > MOST) continue; /* NaN: no interval, no statement */
-        me_wrap(begin(notes), 2, "%s and %s are not distinguishable by %s: their 95 %% intervals overlap.",
-                me_text_name(result, rows[i]->machine_id), me_text_name(result, rows[i + 1]->machine_id),
-                carbon ? "carbon" : "energy");
+        const char *workload = workload_of(result, rows[i]);
+        me_wrap(begin(notes), 2,
+                "%s%s%s and %s are not distinguishable by %s: their 95 %% intervals overlap.", workload,
+                *workload ? ": " : "", me_text_name(result, rows[i]->machine_id),
+                me_text_name(result, rows[i + 1]->machine_id), carbon ? "carbon" : "energy");
     }
     if (pairs > MOST) me_wrap(notes->out, 2, "... and %zu more pairs of neighbours.", pairs - MOST);
 }
@@ -59,7 +67,8 @@ static void tell_carbon_order(struct notes *notes, const struct me_result *resul
         me_buffer_printf(&order, "%s%d %s", told++ ? ", " : "", rows[i]->carbon_place,
                          me_text_name(result, rows[i]->machine_id));
     }
-    me_wrap(begin(notes), 2, "By carbon the order is another: %s%s.",
+    const char *workload = workload_of(result, rows[0]);
+    me_wrap(begin(notes), 2, "%s%sy carbon the order is another: %s%s.", workload, *workload ? ": b" : "B",
             order.data && !order.failed ? order.data : "", count > MOST ? ", ..." : "");
     me_buffer_release(&order);
 }
@@ -84,6 +93,12 @@ static const struct me_row_summary *first_of(const struct me_result *result, int
     return NULL;
 }
 
+/* Groups of two workloads are apart anyway: in a row, each is held against the first one of its workload. */
+static bool is_same_workload(const struct me_row_summary *a, const struct me_row_summary *b)
+{
+    return a && b && !strcmp(a->workload, b->workload);
+}
+
 static void tell_groups(struct notes *notes, const struct me_result *result, int groups)
 {
     bool scopes = false, provenance = false, modelled = false;
@@ -91,7 +106,7 @@ static void tell_groups(struct notes *notes, const struct me_result *result, int
     for (int group = 1; group <= groups; group++) {
         const struct me_row_summary *row = first_of(result, group);
         if (!row) continue;
-        if (!first) first = row;
+        if (!is_same_workload(first, row)) first = row;
         scopes |= strcmp(row->scopes, first->scopes) != 0;
         provenance |= strcmp(row->provenance, first->provenance) != 0;
         modelled |= !strcmp(row->cls, "modelled") != !strcmp(first->cls, "modelled");
@@ -165,62 +180,108 @@ void me_text_notes(const struct me_result *result, FILE *out)
     free(rows);
 }
 
-static const struct me_row_summary *find_summary(const struct me_result *result, int machine_id)
-{
-    for (size_t i = 0; i < result->summary_count; i++)
-        if (result->summaries[i].machine_id == machine_id) return &result->summaries[i];
-    return NULL;
-}
+/* What there is to say about a machine, or about a workload of it: that it is not ranked and why, or a
+ * remark on its place. */
+struct remark {
+    const struct me_row_machine *machine;
+    const struct me_row_summary *summary; /* NULL: the machine has none */
+    bool told;
+};
 
-/* What there is to say about a machine: that it is not ranked and why, or a remark on its place. The
- * ranking's reason has the machine's own in it. "" if nothing. */
-static const char *remark_on(const struct me_result *result, const struct me_row_machine *machine,
-                             bool ranked, char *text, size_t size)
+/* The ranking's reason has the machine's own in it. "" if there is nothing to say. */
+static void word(const struct remark *remark, bool ranked, char *text, size_t size)
 {
-    const struct me_row_summary *row = find_summary(result, machine->machine_id);
+    const struct me_row_summary *row = remark->summary;
+    const struct me_row_machine *machine = remark->machine;
     text[0] = '\0';
-    if ((row && row->place > 0) != ranked) return text;
-    if (row && *row->reason)
-        snprintf(text, size, "%s", row->reason);
+    if ((row && row->place > 0) != ranked) return;
+    if (row && *row->reason) /* the head says already that they are not ranked */
+        snprintf(text, size, "%s", row->reason + (strncmp(row->reason, "not ranked: ", 12) ? 0 : 12));
     else if (strcmp(machine->status, "ok"))
         snprintf(text, size, "%s%s%s", machine->status, *machine->reason ? ": " : "", machine->reason);
     else if (!ranked)
         snprintf(text, size, "%s", *machine->reason ? machine->reason : "no known energy");
-    return text;
+}
+
+static bool is_alike(const struct remark *remark, bool ranked, const char *text)
+{
+    char other[640];
+    word(remark, ranked, other, sizeof other);
+    return !strcmp(other, text);
+}
+
+/* Whose remarks stand side by side, one machine after the other. */
+static struct remark *list_remarks(const struct me_result *result, size_t *count)
+{
+    struct remark *list = calloc(result->machine_count + result->summary_count + 1, sizeof *list);
+    *count = 0;
+    if (!list) return NULL;
+    for (size_t m = 0; m < result->machine_count; m++) {
+        const struct me_row_machine *machine = &result->machines[m];
+        size_t before = *count;
+        for (size_t i = 0; i < result->summary_count; i++)
+            if (result->summaries[i].machine_id == machine->machine_id)
+                list[(*count)++] = (struct remark){.machine = machine, .summary = &result->summaries[i]};
+        if (*count == before) list[(*count)++] = (struct remark){.machine = machine};
+    }
+    return list;
+}
+
+/* "blue", or "blue (keras, pl)" if the same is not to be said of all its workloads. `n` remarks of one
+ * machine. */
+static void name_one(const struct remark *remarks, size_t n, bool ranked, const char *text,
+                     struct me_buffer *names)
+{
+    size_t alike = 0, named = 0;
+    for (size_t i = 0; i < n; i++) alike += is_alike(&remarks[i], ranked, text);
+    me_buffer_printf(names, "%s", remarks[0].machine->name);
+    for (size_t i = 0; i < n && alike < n; i++)
+        if (is_alike(&remarks[i], ranked, text))
+            me_buffer_printf(names, "%s%s", named++ ? ", " : " (", remarks[i].summary->workload);
+    if (named) me_buffer_printf(names, ")");
 }
 
 /* One line for all machines of which the same is to be said: "green, blue and 3 more: lost: ...". */
-static void print_alike(const struct me_result *result, FILE *out, size_t first, bool ranked,
-                        const char *remark)
+static void print_alike(struct remark *remarks, size_t count, size_t first, FILE *out, bool ranked,
+                        const char *text)
 {
     struct me_buffer names = ME_BUFFER_INIT;
-    char other[640];
-    size_t count = 0;
-    for (size_t i = first; i < result->machine_count; i++) {
-        if (strcmp(remark_on(result, &result->machines[i], ranked, other, sizeof other), remark)) continue;
-        if (count++ < 6) me_buffer_printf(&names, "%s%s", count > 1 ? ", " : "", result->machines[i].name);
+    size_t machines = 0;
+    for (size_t i = first, next; i < count; i = next) {
+        bool alike = false;
+        for (next = i; next < count && remarks[next].machine == remarks[i].machine; next++) {
+            if (remarks[next].told || !is_alike(&remarks[next], ranked, text)) continue;
+            alike = remarks[next].told = true;
+        }
+        if (!alike) continue;
+        size_t begin = i; /* `first` may lie within its machine's remarks */
+        while (begin > 0 && remarks[begin - 1].machine == remarks[i].machine) begin--;
+        if (machines++ >= 6) continue;
+        me_buffer_printf(&names, "%s", machines > 1 ? ", " : "");
+        name_one(remarks + begin, next - begin, ranked, text, &names);
     }
-    if (count > 6) me_buffer_printf(&names, " and %zu more", count - 6);
-    me_wrap(out, 2, "%s: %s", names.data && !names.failed ? names.data : "?", remark);
+    if (machines > 6) me_buffer_printf(&names, " and %zu more", machines - 6);
+    me_wrap(out, 2, "%s: %s", names.data && !names.failed ? names.data : "?", text);
     me_buffer_release(&names);
 }
 
 static size_t print_remarks(const struct me_result *result, FILE *out, bool ranked, const char *head)
 {
-    size_t lines = 0;
-    char remark[640], other[640];
-    for (size_t i = 0; i < result->machine_count; i++) {
-        bool told = !*remark_on(result, &result->machines[i], ranked, remark, sizeof remark);
-        for (size_t before = 0; before < i && !told; before++)
-            told = !strcmp(remark_on(result, &result->machines[before], ranked, other, sizeof other), remark);
-        if (told) continue;
+    size_t lines = 0, count;
+    char text[640];
+    struct remark *remarks = list_remarks(result, &count);
+    for (size_t i = 0; remarks && i < count; i++) {
+        if (remarks[i].told) continue;
+        word(&remarks[i], ranked, text, sizeof text);
+        if (!*text) continue;
         if (!lines) fprintf(out, "\n%s\n", head);
         if (++lines > MOST) {
             me_wrap(out, 2, "... and others; the table summary of the file has them all.");
             break;
         }
-        print_alike(result, out, i, ranked, remark);
+        print_alike(remarks, count, i, out, ranked, text);
     }
+    free(remarks);
     return lines;
 }
 
@@ -238,9 +299,31 @@ static void print_repeat(const struct me_result *result, FILE *out, const struct
         snprintf(how, sizeof how, "exit status %d", row->exit_status);
     else if (row->exit_status < 0 && !*row->note)
         snprintf(how, sizeof how, "not run to its end");
-    me_wrap(out, 2, "%s, %s %d: %s%s%s", me_text_name(result, row->machine_id),
-            strcmp(row->phase, "run") ? row->phase : "repeat", row->repeat, row->note,
-            *row->note && *how ? ", " : "", how);
+    bool plural = me_text_is_plural(result) && *row->workload;
+    me_wrap(out, 2, "%s%s%s, %s %d: %s%s%s", me_text_name(result, row->machine_id), plural ? ", " : "",
+            plural ? row->workload : "", strcmp(row->phase, "run") ? row->phase : "repeat", row->repeat,
+            row->note, *row->note && *how ? ", " : "", how);
+}
+
+/* What is to be said of the energy that is compared: that it is coarse. Where it is not known, the ranking's
+ * reason says why. */
+static void print_regions(const struct me_result *result, FILE *out, size_t lines)
+{
+    struct me_runs runs;
+    size_t regions = 0;
+    if (me_runs_init(&runs, result)) return;
+    for (size_t i = 0; i < result->region_count; i++) {
+        const struct me_row_region *row = &result->regions[i];
+        if (!*row->note || !isfinite(row->energy_j)) continue;
+        const struct me_row_repeat *run = me_runs_find(&runs, row->machine_id, row->repeat);
+        if (!run || strcmp(run->region, row->region)) continue;
+        if (!lines++) fputs("\nRemarks\n", out);
+        if (++regions <= MOST)
+            me_wrap(out, 2, "%s, repeat %d, %s: %s", me_text_name(result, row->machine_id), row->repeat,
+                    row->region, row->note);
+    }
+    if (regions > MOST) me_wrap(out, 2, "... and more; the table regions of the file has them all.");
+    me_runs_release(&runs);
 }
 
 /* Remarks on machines that are ranked, and repeats that went wrong. */
@@ -256,4 +339,5 @@ void me_text_trouble(const struct me_result *result, FILE *out)
         if (++repeats <= MOST) print_repeat(result, out, row);
         if (repeats == MOST + 1) me_wrap(out, 2, "... and more; the table repeats of the file has them all.");
     }
+    print_regions(result, out, lines);
 }

@@ -1,19 +1,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "writer.h"
+#include "figures.h"
 
 #define MOST 12
-
-static void add_quantity(struct me_sheet *sheet, enum me_quantity quantity, double value)
-{
-    struct me_span_of span = {0};
-    char text[96];
-    me_span_add(&span, value, NAN);
-    struct me_scale scale = me_scale_for(quantity, &span);
-    me_scale_text(text, sizeof text, &scale, value, NAN);
-    me_sheet_add(sheet, "%s", text);
-}
 
 static bool same_grid(const struct me_row_machine *a, const struct me_row_machine *b)
 {
@@ -53,64 +43,116 @@ void me_text_grid(const struct me_result *result, FILE *out)
 }
 
 struct region {
-    const char *name;
-    int machine_id, repeats;
+    const char *name, *workload;
+    int machine_id;
     double calls, duration_s, energy_j, known_calls;
+    double run_j, part_j; /* of the repeats in which both are known */
 };
 
-/* Sums the rows over the repeats; a repeat without a known energy is left out of the energy only. */
-static size_t sum_regions(const struct me_result *result, struct region *regions)
+static bool is_region(const struct region *region, const struct me_row_region *row, const char *workload)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < result->region_count; i++) {
-        const struct me_row_region *row = &result->regions[i];
-        size_t at = 0;
-        while (at < count &&
-               (regions[at].machine_id != row->machine_id || strcmp(regions[at].name, row->region)))
-            at++;
-        if (at == count)
-            regions[count++] = (struct region){.name = row->region, .machine_id = row->machine_id};
-        regions[at].repeats++;
-        regions[at].calls += row->calls;
-        regions[at].duration_s += row->duration_s;
-        if (!isfinite(row->energy_j)) continue;
-        regions[at].energy_j += row->energy_j;
-        regions[at].known_calls += row->calls;
-    }
-    return count;
+    return region->machine_id == row->machine_id && !strcmp(region->name, row->region) &&
+           !strcmp(region->workload, workload);
 }
 
-static void add_region(struct me_sheet *sheet, const struct me_result *result, const struct region *region)
+static int by_machine(const void *a, const void *b)
 {
-    bool known = region->known_calls > 0;
-    double per_call = known ? region->energy_j / region->known_calls : NAN;
+    const struct me_row_region *x = *(const struct me_row_region *const *)a;
+    const struct me_row_region *y = *(const struct me_row_region *const *)b;
+    if (x->machine_id != y->machine_id) return x->machine_id < y->machine_id ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
+/* A repeat without a known energy is left out of the energy only. */
+static void add_up(struct region *region, const struct me_row_region *row, const struct me_row_repeat *run)
+{
+    region->calls += row->calls;
+    region->duration_s += row->duration_s;
+    if (!isfinite(row->energy_j)) return;
+    region->energy_j += row->energy_j;
+    region->known_calls += row->calls;
+    if (!run || !isfinite(run->energy_j)) return;
+    region->part_j += row->energy_j;
+    region->run_j += run->energy_j;
+}
+
+/* Sums the rows over the repeats. -1: no memory. */
+static int sum_regions(const struct me_result *result, const struct me_runs *runs, struct region *regions,
+                       size_t *count)
+{
+    size_t n = result->region_count, of_machine = 0; /* where those of the machine at hand begin */
+    const struct me_row_region **rows = calloc(n + 1, sizeof *rows);
+    if (!rows) return -1;
+    for (size_t i = 0; i < n; i++) rows[i] = &result->regions[i];
+    qsort(rows, n, sizeof *rows, by_machine);
+    *count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct me_row_repeat *run = me_runs_find(runs, rows[i]->machine_id, rows[i]->repeat);
+        const char *workload = run ? run->workload : "";
+        if (i && rows[i]->machine_id != rows[i - 1]->machine_id) of_machine = *count;
+        size_t at = of_machine;
+        while (at < *count && !is_region(&regions[at], rows[i], workload)) at++;
+        if (at == *count)
+            regions[(*count)++] = (struct region){
+                .name = rows[i]->region, .workload = workload, .machine_id = rows[i]->machine_id};
+        add_up(&regions[at], rows[i], run);
+    }
+    free(rows);
+    return 0;
+}
+
+static void add_region(struct me_sheet *sheet, const struct me_result *result, const struct region *region,
+                       bool plural)
+{
+    bool known = region->known_calls > 0, all_known = known && region->known_calls == region->calls;
+    me_figures_add_name(sheet, plural ? region->workload : "", 16, 8);
     me_sheet_add(sheet, "%s", region->name);
-    me_sheet_add(sheet, "%s", me_text_name(result, region->machine_id));
+    me_figures_add_name(sheet, me_text_name(result, region->machine_id), 28, 0);
     me_sheet_add(sheet, "%.0f", region->calls);
-    add_quantity(sheet, ME_DURATION, region->duration_s);
-    add_quantity(sheet, ME_ENERGY, known ? region->energy_j : NAN);
-    me_sheet_add(sheet,
-                 region->energy_j > 0 && region->known_calls == region->calls && region->duration_s > 0
-                     ? "%.4g W"
-                     : "-",
+    me_figures_add_alone(sheet, ME_DURATION, region->duration_s);
+    me_figures_add_alone(sheet, ME_ENERGY, known ? region->energy_j : NAN);
+    me_sheet_add(sheet, region->run_j > 0 ? "%.1f %%" : "-", 100 * region->part_j / region->run_j);
+    me_sheet_add(sheet, all_known && region->energy_j > 0 && region->duration_s > 0 ? "%.4g W" : "-",
                  region->energy_j / region->duration_s);
-    add_quantity(sheet, ME_ENERGY, per_call);
+    me_figures_add_alone(sheet, ME_ENERGY, known ? region->energy_j / region->known_calls : NAN);
+}
+
+/* Why a dash stands there, of the first of each kind: the file has the note of every row. */
+static void tell_unknown(const struct me_result *result, FILE *out)
+{
+    const char *told[MOST];
+    size_t lines = 0;
+    for (size_t i = 0; i < result->region_count && lines < MOST; i++) {
+        const struct me_row_region *row = &result->regions[i];
+        bool is_told = isfinite(row->energy_j) || !*row->note;
+        for (size_t before = 0; before < lines && !is_told; before++)
+            is_told = !strcmp(told[before], row->note);
+        if (is_told) continue;
+        told[lines++] = row->note;
+        me_wrap(out, 2, "%s, %s, repeat %d: energy not known: %s", row->region,
+                me_text_name(result, row->machine_id), row->repeat, row->note);
+    }
 }
 
 void me_text_regions(const struct me_result *result, FILE *out)
 {
+    struct me_runs runs = {0};
     struct region *regions = calloc(result->region_count + 1, sizeof *regions);
-    if (!regions || !result->region_count) goto out;
-    size_t count = sum_regions(result, regions);
-    const char *const heads[] = {"<region", "<machine", ">calls",        ">time",
-                                 ">energy", ">power",   ">energy a call"};
+    if (!regions || !result->region_count || me_runs_init(&runs, result)) goto out;
+    bool plural = me_text_is_plural(result);
+    size_t count;
+    if (sum_regions(result, &runs, regions, &count)) goto out;
+    const char *const heads[] = {"<workload", "<region",     "<machine", ">calls",        ">time",
+                                 ">energy",   ">of the run", ">power",   ">energy a call"};
     struct me_sheet sheet;
     me_sheet_init(&sheet, heads, sizeof heads / sizeof heads[0]);
-    for (size_t i = 0; i < count; i++) add_region(&sheet, result, &regions[i]);
+    for (size_t i = 0; i < count; i++) add_region(&sheet, result, &regions[i], plural);
     fputs("\nRegions, all repeats together\n", out);
     me_sheet_print(&sheet, out, 2);
     me_sheet_release(&sheet);
+    tell_unknown(result, out);
 out:
+    me_runs_release(&runs);
     free(regions);
 }
 
@@ -131,10 +173,10 @@ static void add_cost(struct me_sheet *sheet, const struct me_result *result,
     }
     if (!rows) return;
     me_sheet_add(sheet, "%s", machine->name);
-    add_quantity(sheet, ME_DURATION, cpu_s);
+    me_figures_add_alone(sheet, ME_DURATION, cpu_s);
     me_sheet_add(sheet, duration_s > 0 ? "%.3f %%" : "-", 100 * cpu_s / duration_s);
     me_sheet_add(sheet, "%lu", late);
-    add_quantity(sheet, ME_DURATION, gap_s);
+    me_figures_add_alone(sheet, ME_DURATION, gap_s);
     me_sheet_add(sheet, "%s", machine->sampler);
 }
 

@@ -26,6 +26,11 @@ static const struct {
     [ME_SYSTEM_DISK_WRITTEN] = {"disk-written", "B", ME_KIND_COUNTER},
     [ME_SYSTEM_NET_RECEIVED] = {"net-received", "B", ME_KIND_COUNTER},
     [ME_SYSTEM_NET_SENT] = {"net-sent", "B", ME_KIND_COUNTER},
+    [ME_SYSTEM_WORKLOAD + ME_SYSTEM_USE_CPU] = {"workload-cpu", "ns", ME_KIND_COUNTER},
+    [ME_SYSTEM_WORKLOAD + ME_SYSTEM_USE_SWITCHES] = {"workload-switches", "1", ME_KIND_COUNTER},
+    [ME_SYSTEM_WORKLOAD + ME_SYSTEM_USE_FAULTS] = {"workload-faults", "1", ME_KIND_COUNTER},
+    [ME_SYSTEM_WORKLOAD + ME_SYSTEM_USE_READ] = {"workload-read", "B", ME_KIND_COUNTER},
+    [ME_SYSTEM_WORKLOAD + ME_SYSTEM_USE_WRITTEN] = {"workload-written", "B", ME_KIND_COUNTER},
 };
 
 /* Reads the file, or up to the chunk in which a line begins with `name`, which spares the kernel the rest.
@@ -154,6 +159,8 @@ static void read_system(struct me_source *source, struct me_reading *readings)
 {
     struct me_system_state *state = source->state;
     struct me_reading out[ME_SYSTEM_VALUES];
+    /* First: soon after an edge it may be gone. */
+    if (state->workload) me_system_workload_read(state->workload, source->for_edge, out + ME_SYSTEM_WORKLOAD);
     read_values(state, out);
     for (int v = 0; v < ME_SYSTEM_VALUES; v++)
         if (state->channels[v]) readings[state->channels[v] - 1] = out[v];
@@ -195,14 +202,19 @@ static int open_system(struct me_source *source, const struct me_source_setup *s
         return me_fail(err, ME_E_RUN, "system: no memory");
     }
     read_values(state, out);
-    for (int v = 0; v < ME_SYSTEM_VALUES; v++)
+    for (int v = 0; v < ME_SYSTEM_WORKLOAD; v++)
         if (out[v].state == ME_READING_OK && (v != ME_SYSTEM_STEAL || state->is_virtual))
             add_channel(source, (enum me_system_value)v);
+    /* A replay's processes are not this machine's. */
+    if (setup->live) state->workload = me_system_workload_open(setup->options->workload);
+    for (int u = 0; u < ME_SYSTEM_USES; u++)
+        if (me_system_workload_has(state->workload, (enum me_system_use)u))
+            add_channel(source, (enum me_system_value)(ME_SYSTEM_WORKLOAD + u));
     source->found = source->channel_count > 0;
     /* A dozen files of proc cost 0.1 ms: at ten readings a second they were the dearest part of all. */
     source->interval_s = fmax(SHORTEST_INTERVAL_S, me_events_interval_s(state->cpus));
     if (source->found) return 0;
-    snprintf(source->reason, sizeof source->reason, "nothing of it can be read under proc and sys");
+    snprintf(source->reason, sizeof source->reason, "none of these can be read from proc or sys");
     close_system(source);
     return 0;
 }

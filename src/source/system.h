@@ -4,6 +4,7 @@
 #define ME_SOURCE_SYSTEM_H
 
 #include "me/source.h"
+#include "system_workload.h"
 
 extern const struct me_source_ops me_system_ops;
 
@@ -19,7 +20,8 @@ enum me_system_value {
     ME_SYSTEM_DISK_WRITTEN,
     ME_SYSTEM_NET_RECEIVED,
     ME_SYSTEM_NET_SENT,
-    ME_SYSTEM_VALUES
+    ME_SYSTEM_WORKLOAD, /* and its other uses, in the order of enum me_system_use */
+    ME_SYSTEM_VALUES = ME_SYSTEM_WORKLOAD + ME_SYSTEM_USES
 };
 
 /* --- texts of proc, pure; 0 or an errno --------------------------------------------------------- */
@@ -30,6 +32,12 @@ struct me_system_stat {
 /* proc/stat: the line of all processors. Busy are user, nice, system, irq and softirq (guests' time is in
  * user; stolen time was another machine's). */
 int me_system_parse_stat(const char *text, struct me_system_stat *stat);
+struct me_system_process_stat {
+    uint64_t ticks, faults; /* with those of the children that it has waited for */
+    uint64_t start;         /* in ticks since boot */
+};
+/* proc/PID/stat. */
+int me_system_parse_process(const char *text, struct me_system_process_stat *stat);
 /* The number behind a name at the beginning of a line: "MemTotal:", "pgfault". */
 int me_system_parse_field(const char *text, const char *name, uint64_t *value);
 /* proc/diskstats: bytes read and written by the disks named, all together. ENODEV if one is gone. */
@@ -58,7 +66,8 @@ struct me_system_state {
     struct me_system_files frequencies, temperatures, received, sent;
     char (*disks)[32];
     size_t disk_count;
-    char *text; /* what is read comes here */
+    struct me_system_workload *workload; /* NULL: nobody is followed */
+    char *text;                          /* what is read comes here */
     size_t size;
     size_t channels[ME_SYSTEM_VALUES]; /* which channel a value is + 1; 0: none */
     size_t cpus;

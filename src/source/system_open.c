@@ -253,6 +253,7 @@ void me_system_close(struct me_system_state *state)
     close_files(&state->temperatures);
     close_files(&state->received);
     close_files(&state->sent);
+    me_system_workload_close(state->workload);
     free(state->disks);
     free(state->text);
 }
@@ -284,8 +285,7 @@ int me_system_fd(const struct me_system_state *state, enum me_system_value value
         return first_of(&state->received);
     case ME_SYSTEM_NET_SENT:
         return first_of(&state->sent);
-    case ME_SYSTEM_VALUES:
-        break;
+    default:
+        return me_system_workload_fd(state->workload);
     }
-    return -1;
 }

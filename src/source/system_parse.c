@@ -46,6 +46,24 @@ int me_system_parse_stat(const char *text, struct me_system_stat *stat)
     return 0;
 }
 
+int me_system_parse_process(const char *text, struct me_system_process_stat *stat)
+{
+    uint64_t faults[4], ticks[4], start;
+    const char *at = strrchr(text, ')'); /* the name between the brackets may hold anything */
+    if (!at || sscanf(at + 1,
+                      " %*c %*d %*d %*d %*d %*d %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+                      " %" SCNu64 " %" SCNu64 " %" SCNu64 " %*d %*d %*d %*d %" SCNu64,
+                      &faults[0], &faults[1], &faults[2], &faults[3], &ticks[0], &ticks[1], &ticks[2],
+                      &ticks[3], &start) != 9)
+        return EINVAL;
+    *stat = (struct me_system_process_stat){.start = start};
+    for (int i = 0; i < 4; i++) {
+        stat->faults += faults[i];
+        stat->ticks += ticks[i];
+    }
+    return 0;
+}
+
 static bool is_disk(char disks[][32], size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)

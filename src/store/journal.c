@@ -18,8 +18,7 @@ struct me_journal {
     char dir[PATH_MAX], path[PATH_MAX];
 };
 
-/* mkdir -p; directories that are there keep their mode. */
-static int make_parents(const char *dir, struct me_error *err)
+int me_journal_make_dir(const char *dir, struct me_error *err)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s", dir);
@@ -53,7 +52,7 @@ int me_journal_open(struct me_journal **out, const char *dir, const char *name, 
 {
     struct me_journal *journal = allocate(dir, name, err);
     if (!journal) return -1;
-    if (make_parents(dir, err)) goto out;
+    if (me_journal_make_dir(dir, err)) goto out;
     unlink(journal->path); /* and never follow a link that somebody put there */
     journal->fd = open(journal->path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
     if (journal->fd < 0) {

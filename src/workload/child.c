@@ -6,6 +6,7 @@
 #include "marks.h"
 #include "me/clock.h"
 #include "me/workload.h"
+#include "output.h"
 #include "spawn.h"
 #include "usage.h"
 #include "watcher.h"
@@ -20,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KILL_MS = 5000, LOOK_MS = 5 };
+enum { KILL_MS = 5000, LOOK_MS = 5, TRIM_MS = 50, TRIM_SOON_MS = 5 };
 
 struct me_child {
     struct me_root root;
@@ -38,11 +39,15 @@ struct me_child {
     struct me_pids before; /* children that we had already: not the workload's */
     int was_subreaper;
     struct me_watcher watcher;
+    struct me_output outputs[2];
+    int64_t trim_ns; /* when to look at them next */
+    bool pours;      /* they were too long at the last look */
 };
 
 static void close_child(struct me_child *child)
 {
     me_watcher_end(&child->watcher);
+    for (int i = 0; i < 2; i++) me_output_release(&child->outputs[i]);
     if (child->mark_fd >= 0) close(child->mark_fd);
     if (child->pidfd >= 0) close(child->pidfd);
     prctl(PR_SET_CHILD_SUBREAPER, child->was_subreaper);
@@ -55,7 +60,7 @@ int me_child_start(struct me_child **out, const struct me_child_options *options
 {
     struct me_child *child = calloc(1, sizeof *child);
     if (!child) return me_fail(err, ME_E_RUN, "no memory");
-    child->pidfd = child->mark_fd = child->root.fd = -1;
+    child->pidfd = child->mark_fd = child->root.fd = child->outputs[0].fd = child->outputs[1].fd = -1;
     prctl(PR_GET_CHILD_SUBREAPER, &child->was_subreaper);
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* what it leaves behind becomes our child, and can be found */
     if (me_root_open(&child->root, "/", err)) goto fail;
@@ -70,11 +75,18 @@ int me_child_start(struct me_child **out, const struct me_child_options *options
     }
     me_watcher_start(&child->watcher, child->pid); /* after the workload, which must not wait for it */
     if (child->watcher.pid) me_pids_add(&child->before, child->watcher.pid);
+    me_output_watch(&child->outputs[0], options->stdout_path);
+    me_output_watch(&child->outputs[1], options->stderr_path);
     *out = child;
     return 0;
 fail:
     close_child(child);
     return -1;
+}
+
+pid_t me_child_pid(const struct me_child *child)
+{
+    return child->pid;
 }
 
 /* Has it ended? Then its status, and how much it left in the pipe. */
@@ -139,16 +151,34 @@ static int remaining_ms(int64_t deadline_ns)
     return left_ns > 0 ? (int)((left_ns + 999999) / 1000000) : 0;
 }
 
+/* Also after the exit: what was left behind may go on printing until release. */
+static void trim_outputs(struct me_child *child)
+{
+    int64_t now_ns = me_clock_mono_ns();
+    if (now_ns < child->trim_ns) return;
+    child->pours = false;
+    for (int i = 0; i < 2; i++)
+        if (me_output_trim(&child->outputs[i])) child->pours = true;
+    child->trim_ns = now_ns + (int64_t)(child->pours ? TRIM_SOON_MS : TRIM_MS) * 1000000;
+}
+
+bool me_child_disk_was_full(const struct me_child *child)
+{
+    return child->outputs[0].disk_full || child->outputs[1].disk_full;
+}
+
 void me_child_wait(struct me_child *child, int timeout_ms, struct me_child_event *event)
 {
     int64_t deadline_ns = me_clock_mono_ns() + (int64_t)timeout_ms * 1000000;
     *event = (struct me_child_event){.type = ME_CHILD_NOTHING};
     for (bool first = true;; first = false) {
+        trim_outputs(child);
         if (me_marks_take(&child->marks, &child->at, child->end, event)) return;
         if (child->exited && (child->mark_fd < 0 || !child->left) && last_events(child, event)) return;
         int left_ms = remaining_ms(deadline_ns);
         if (!first && !left_ms && !child->exited) return; /* also when bytes without an end pour in */
-        if (!wait_for_news(child, left_ms)) return;
+        int slice_ms = child->pours && left_ms > TRIM_SOON_MS ? TRIM_SOON_MS : left_ms;
+        if (!wait_for_news(child, slice_ms) && slice_ms == left_ms) return;
     }
 }
 
@@ -226,6 +256,7 @@ void me_child_stop(struct me_child *child, int grace_ms)
     while (remaining_ms(deadline_ns)) {
         struct pollfd end = {.fd = child->exited ? -1 : child->pidfd, .events = POLLIN};
         poll(&end, 1, LOOK_MS);
+        trim_outputs(child);
         look_for_exit(child);
         reap(child);
         if (!signal_all(child, 0, NULL)) break;

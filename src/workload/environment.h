@@ -7,10 +7,12 @@
 
 enum { ME_ENVIRONMENT_MARK_FD = 3 }; /* one digit: a POSIX shell can redirect to no other */
 
-/* `from` without the launcher's variables, without options->strip_env, with ME_MARK_FD and the rest.
- * The strings of `from` are shared. Freed with me_environment_free. */
-int me_environment_make(char *const *from, const struct me_child_options *options, char ***out,
-                        struct me_error *err);
-void me_environment_free(char **environment); /* NULL-safe */
+/* `from` without the launcher's variables, without options->strip_env, with ME_MARK_FD and the rest; with
+ * options->files also ME_FILES, and PYTHONPATH with our module of marks (and the folder itself if the workload
+ * runs in it) before what was there.
+ * The strings of `from` are shared. Freed with me_workload_environment_free. */
+int me_workload_environment_make(char *const *from, const struct me_child_options *options, char ***out,
+                                 struct me_error *err);
+void me_workload_environment_free(char **environment); /* NULL-safe */
 
 #endif

@@ -11,13 +11,28 @@ static bool is_name(const char *text, size_t len, size_t max)
     return len > 0 && len <= max && strspn(text, allowed) == len;
 }
 
-/* A plain decimal number, finite and not negative. */
+/* A plain decimal number, finite and without a sign. */
 static bool parse_amount(const char *text, size_t len, double *amount)
 {
     if (strspn(text, "0123456789.eE+-") != len || !strchr("0123456789.", text[0])) return false;
     char *end;
     *amount = strtod(text, &end);
     return len > 0 && end == text + len && isfinite(*amount) && *amount >= 0;
+}
+
+/* That, with a minus or without, or what printf and repr make of what is no finite number. */
+static bool parse_value(const char *text, double *value)
+{
+    bool negative = text[0] == '-';
+    text += negative;
+    if (!strcmp(text, "nan"))
+        *value = NAN;
+    else if (!strcmp(text, "inf"))
+        *value = INFINITY;
+    else if (!parse_amount(text, strlen(text), value))
+        return false;
+    if (negative) *value = -*value;
+    return true;
 }
 
 static bool parse_work(char *rest, struct me_child_event *event)
@@ -36,6 +51,19 @@ static bool parse_work(char *rest, struct me_child_event *event)
     return true;
 }
 
+static bool parse_metric(char *rest, struct me_child_event *event)
+{
+    char *space = strchr(rest, ' ');
+    if (!space) return false;
+    size_t len = (size_t)(space - rest);
+    *space = '\0';
+    bool good = is_name(rest, len, NAME_MAX_LEN) && parse_value(space + 1, &event->amount);
+    if (good) memcpy(event->name, rest, len + 1);
+    *space = ' ';
+    if (good) event->type = ME_CHILD_METRIC;
+    return good;
+}
+
 static bool parse_region(const char *name, enum me_child_event_type type, struct me_child_event *event)
 {
     size_t len = strlen(name);
@@ -50,6 +78,7 @@ static bool parse_line(char *line, struct me_child_event *event)
     if (!strncmp(line, "begin ", 6)) return parse_region(line + 6, ME_CHILD_BEGIN, event);
     if (!strncmp(line, "end ", 4)) return parse_region(line + 4, ME_CHILD_END, event);
     if (!strncmp(line, "work ", 5)) return parse_work(line + 5, event);
+    if (!strncmp(line, "metric ", 7)) return parse_metric(line + 7, event);
     return false;
 }
 

@@ -21,7 +21,8 @@ enum { ABOVE = 10, STACK_SIZE = 64 * 1024, FDS_MAX = 4096 };
 struct spawn {
     char path[PATH_MAX];
     char *const *argv;
-    char **shell_argv; /* /bin/sh PATH ARGS: for a script without a #! line */
+    const char *folder; /* to run in; NULL: ours */
+    char **shell_argv;  /* /bin/sh PATH ARGS: for a script without a #! line */
     char **environment;
     int fds[FD_COUNT];      /* what becomes 0, 1, 2, ... in the child; all at or above ABOVE */
     int mark_fd, report_fd; /* our ends */
@@ -61,6 +62,13 @@ int me_spawn_find(const char *command, char *path, size_t size, struct me_error 
     return me_fail(err, ME_E_RUN, "cannot run '%s': there is no such command in PATH", command);
 }
 
+/* To the parent: why it did not come to run; negative if the folder was to blame. */
+static void report(int reason)
+{
+    if (write(REPORT, &reason, sizeof reason) < 0) _exit(126);
+    _exit(127);
+}
+
 /* The child. Memory is shared with the parent, which stands still until we exec or exit: system calls
  * only, and nothing of the parent's is written but errno. */
 static int run_child(void *argument)
@@ -77,13 +85,13 @@ static int run_child(void *argument)
     if (syscall(SYS_close_range, FD_COUNT, ~0u, 0)) /* refused by an old container engine */
         for (int fd = FD_COUNT; fd < FDS_MAX; fd++) close(fd);
     me_affinity_apply(&spawn->affinity);
+    if (spawn->folder && chdir(spawn->folder)) report(-errno);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(spawn->path, spawn->argv, spawn->environment);
     if (errno == ENOEXEC) execve("/bin/sh", spawn->shell_argv, spawn->environment);
-    int reason = errno;
-    if (write(REPORT, &reason, sizeof reason) < 0) _exit(126);
-    _exit(127);
+    report(errno);
+    return 127;
 }
 
 /* Takes over `fd`: the same open file at a number that no dup2 of the child overwrites. */
@@ -152,6 +160,8 @@ static int start_child(struct spawn *spawn, pid_t *pid, struct me_error *err)
     spawn->fds[REPORT] = -1;
     if (read(spawn->report_fd, &reason, sizeof reason) == (ssize_t)sizeof reason) {
         waitpid(made, NULL, 0);
+        if (reason < 0)
+            return me_fail_errno(err, ME_E_RUN, -reason, "cannot run '%s' in %s", spawn->path, spawn->folder);
         return me_fail_errno(err, ME_E_RUN, reason, "cannot run '%s'", spawn->path);
     }
     *pid = made;
@@ -165,7 +175,7 @@ static void release(struct spawn *spawn)
     if (spawn->report_fd >= 0) close(spawn->report_fd);
     if (spawn->mark_fd >= 0) close(spawn->mark_fd);
     if (spawn->stack != MAP_FAILED) munmap(spawn->stack, STACK_SIZE);
-    me_environment_free(spawn->environment);
+    me_workload_environment_free(spawn->environment);
     free(spawn->shell_argv);
 }
 
@@ -173,6 +183,7 @@ int me_spawn(const struct me_root *root, const struct me_child_options *options,
              struct me_error *err)
 {
     struct spawn spawn = {.argv = options->argv,
+                          .folder = options->folder,
                           .fds = {-1, -1, -1, -1, -1},
                           .mark_fd = -1,
                           .report_fd = -1,
@@ -182,7 +193,7 @@ int me_spawn(const struct me_root *root, const struct me_child_options *options,
     if (!spawn.argv[0]) return me_fail(err, ME_E_RUN, "the workload's command is empty");
     if (me_spawn_find(spawn.argv[0], spawn.path, sizeof spawn.path, err)) goto out;
     if (make_shell_argv(&spawn, err)) goto out;
-    if (me_environment_make(environ, options, &spawn.environment, err)) goto out;
+    if (me_workload_environment_make(environ, options, &spawn.environment, err)) goto out;
     me_affinity_allocation(root, &spawn.affinity);
     spawn.stack =
         mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

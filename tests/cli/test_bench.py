@@ -97,6 +97,25 @@ def test_a_stop_keeps_what_was_measured(env, tmp_path, how):
     assert result.summary.n[0] == 1
 
 
+def test_the_workload_is_followed_while_it_runs(env, tmp_path):
+    burn = "timeout 1.5 sh -c 'while :; do :; done'; dd if=/dev/zero of=file bs=64k count=32 conv=fsync; exit 0"
+    done = mpirun(env, tmp_path, "exp", "--repeats", "2", "--idle", "0.6", "--cooldown", "0.4", "--", "sh", "-c", burn)
+    assert done.returncode == 0, done.stderr
+    result = machine_energy.read(tmp_path / "exp" / "exp.h5")
+    ours = result.activities[result.activities.channel.str.startswith("workload-")]
+    columns = {"workload-cpu": "cpu_s", "workload-switches": "context_switches", "workload-faults": "page_faults",
+               "workload-read": "read_bytes", "workload-written": "written_bytes"}
+    assert set(ours.channel) == set(columns)
+    assert set(result.channels[result.channels.channel.isin(columns)].source) == {"system"}
+    for _, run in result.repeats[result.repeats.phase == "run"].iterrows():
+        rows = ours[(ours.phase == "run") & (ours["repeat"] == run["repeat"])].set_index("channel")
+        for channel, column in columns.items():
+            value = rows.value[channel] * (1e-9 if column == "cpu_s" else 1)
+            assert 0.5 * run[column] - 1 <= value <= 1.1 * run[column] + 1, (channel, value, run[column])
+        assert 0.1 < rows.value["workload-cpu"] * 1e-9 <= os.cpu_count() * run.duration_s + 0.1
+    assert (ours[ours.phase == "idle"].value == 0).all()
+
+
 def test_what_the_workload_prints_goes_to_the_logs(env, tmp_path):
     done = mpirun(env, tmp_path, "exp", "--warmup", "1", "--", "sh", "-c", "echo out $ME_REPEAT; echo bad >&2")
     assert done.returncode == 0, done.stderr

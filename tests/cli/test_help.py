@@ -25,7 +25,7 @@ def commands_of_me():
 
 
 COMMANDS = [("me", name) for name in commands_of_me()]
-KERNELS = [("me_kernel", name) for name in ("native", "spin", "sleep")]
+KERNELS = [("me_kernel", name) for name in ("native", "gemm", "stream", "fft", "cg", "spin", "sleep")]
 ALL = [("me",), *COMMANDS, ("me_bench",), ("me_kernel",), *KERNELS]
 PAGES = [("me",), *COMMANDS, ("me_bench",)]
 
@@ -44,7 +44,7 @@ def page_text(words):
 
 
 def test_every_command_is_known():
-    assert {name for _, name in COMMANDS} == {"probe", "hosts", "run", "report", "clean", "model"}
+    assert {name for _, name in COMMANDS} == {"probe", "frameworks", "hosts", "run", "report", "clean", "model"}
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
@@ -102,6 +102,9 @@ def test_readme_names_only_options_that_exist():
     lines = [line for line in README.splitlines() if not re.match(r"\s+(sudo|cmake)\b", line)]
     named = set(LONG.findall(FOREIGN.sub("", "\n".join(lines))))
     known = set().union(*(options(run(*words, "--help").stdout) for words in ALL))
+    known |= options(subprocess.run(["sh", TOP / "scripts/install-framework", "--help"], capture_output=True, text=True,
+                                    check=True).stdout)
+    known |= {"epochs", "rounds"}  # of the examples in Python, whose --help needs the framework
     assert {"repeats", "accept-new", "root"} <= named
     assert named <= known
 

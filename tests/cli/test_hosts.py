@@ -674,7 +674,7 @@ def test_misuse(ground_as_new, line, said):
 
 
 VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot", "--events": "none",
-          "--external": "W true"}
+          "--external": "W true", "--with": "config.json"}
 
 
 def test_run_hands_on_every_option_of_me_bench(ground_as_new):
@@ -687,7 +687,7 @@ def test_run_hands_on_every_option_of_me_bench(ground_as_new):
     given = []
     for row in rows[0]:
         name, value = re.match(r"(--[\w-]+)(=?)", row).groups()
-        if name not in ("--help", "--version", "--force", "--framework"):
+        if name not in ("--help", "--version", "--force", "--framework", "--train-func", "--args"):
             given.append(name + (f"={VALUES.get(name, '3')}" if value else ""))
     bin_ = Path(ground.work, "exp bin")
     bin_.mkdir()
@@ -700,6 +700,13 @@ def test_run_hands_on_every_option_of_me_bench(ground_as_new):
     words = re.findall(r"word=(.*)", result.out)
     assert words[:3] == ["-hostfile", "gen.hosts", "me_bench"] and words[-4:] == ["exp1", "--", "true", "a  b"], result
     assert sorted(words[3:-4]) == sorted(given), result
+
+    (bin_ / "train.py").write_text("def train(*_):\n    pass\n")
+    more = [f"--train-func={bin_}/train.py:train", "--args=[1, 2]", "--with=config.json", f"--with={bin_}/mpirun"]
+    result = me(ground, "run", config, "exp1", *more, env={"PATH": path})
+    words = re.findall(r"word=(.*)", result.out)
+    assert words[:3] == ["-hostfile", "gen.hosts", "me_bench"] and words[-1:] == ["exp1"], result
+    assert sorted(words[3:-1]) == sorted(more), result
 
 
 def test_help_names_every_command(ground_as_new):

@@ -1,5 +1,6 @@
 """me_kernel: the workloads that ship with Machine Energy, as they are started by hand."""
 import gzip
+import math
 import os
 import pathlib
 import re
@@ -16,6 +17,15 @@ KERNEL = BUILD / "me_kernel"
 DATA = pathlib.Path("/usr/share/datasets/fashion-mnist")
 FILES = ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
          "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
+
+
+# A small n of each, the work of a pass by its formula, its unit, and the metric.
+SMALL = {
+    "gemm": (300, lambda n, word: 2 * n ** 3 / 1e9, "GFLOP", "gflop_per_s"),
+    "stream": (100000, lambda n, word: 10 * n * word / 1e9, "GB", "gb_per_s"),
+    "fft": (10000, lambda n, word: 5 * n * math.log2(n) / 1e9, "GFLOP", "gflop_per_s"),
+    "cg": (20, lambda n, word: 50 * (2 * (7 * n ** 3 - 6 * n ** 2) + 10 * n ** 3) / 1e9, "GFLOP", "gflop_per_s"),
+}
 
 
 def kernel(*args, env=None, **more):
@@ -53,7 +63,11 @@ def test_full_training():
     print(f"\n{done.stdout}{time.monotonic() - begin:.2f} s in all")
     assert accuracy(done) >= 0.87
     assert len(re.findall(r"^epoch [123]/3: loss [0-9.]+, accuracy [0-9.]+, ", done.stdout, re.M)) == 3
-    assert marks == ["begin train", "end train", "work 180000 samples"]
+    assert marks[:7] == ["begin load", "end load", "begin train", "end train", "work 180000 samples", "begin test",
+                         "end test"]
+    metrics = [line.split() for line in marks[7:]]
+    assert [metric[:2] for metric in metrics] == [["metric", "accuracy"], ["metric", "loss"]]
+    assert abs(float(metrics[0][2]) - accuracy(done)) < 1e-4 and 0 < float(metrics[1][2]) < 1
 
 
 @pytest.mark.parametrize("seed", [0, 2, 3])
@@ -65,7 +79,7 @@ def test_subset_learns():
     """An untrained network guesses: 0.10, and no seed takes one far from it."""
     done, marks = marked("native", "--samples", "3000", "--epochs", "2")
     assert accuracy(done) >= 0.65
-    assert marks[-1] == "work 6000 samples"
+    assert "work 6000 samples" in marks
 
 
 def test_same_seed_same_result():
@@ -85,15 +99,15 @@ def test_threads_agree(threads):
 def test_one_sample():
     done, marks = marked("native", "--samples", "1", "--epochs", "1")
     assert accuracy(done) < 0.5
-    assert marks[-1] == "work 1 samples"
+    assert "work 1 samples" in marks
 
 
 def test_help_and_version():
-    for args in (["--help"], ["native", "--help"], ["spin", "--help"], ["sleep", "-h"]):
+    for args in (["--help"], ["native", "--help"], ["spin", "--help"], ["sleep", "-h"], *([name, "--help"] for name in SMALL)):
         done = kernel(*args)
         assert done.returncode == 0 and done.stdout.startswith("Usage: me_kernel") and not done.stderr
     assert re.match(r"me_kernel \(Machine Energy\) \d", kernel("--version").stdout)
-    assert all(name in kernel("--help").stdout for name in ("native", "spin", "sleep"))
+    assert all(name in kernel("--help").stdout for name in ("native", "spin", "sleep", *SMALL))
 
 
 @pytest.mark.parametrize("args, says", [
@@ -106,6 +120,14 @@ def test_help_and_version():
     (["native", "file"], "file"),
     (["spin", "--seconds", "-1"], "--seconds"),
     (["sleep", "--seconds", "nan"], "--seconds"),
+    (["gemm", "--precision", "half"], "half is neither double nor single"),
+    (["stream", "--size", "0"], "--size"),
+    (["fft", "--size", "1"], "--size"),
+    (["cg", "--size", "15"], "--size"),
+    (["cg", "--size", "1601"], "--size"),
+    (["fft", "--threads", "0"], "--threads"),
+    (["stream", "--seconds", "-1"], "--seconds"),
+    (["gem"], "did you mean gemm?"),
 ])
 def test_misuse(args, says):
     assert says in one_line(kernel(*args), 2)
@@ -117,6 +139,12 @@ def test_check():
     assert "60000 + 10000 images" in done.stdout and "OpenBLAS" in done.stdout
     for name in ("spin", "sleep"):
         assert kernel(name, "--check").returncode == 0
+    for name, library in (("gemm", "OpenBLAS"), ("stream", ""), ("fft", "fftw-3"), ("cg", "")):
+        for precision in ("double", "single"):
+            done = kernel(name, "--check", "--precision", precision)
+            assert done.returncode == 0, done.stderr
+            line, = done.stdout.splitlines()
+            assert line.startswith(f"{name}: ready, {precision}, n ") and library in line
 
 
 def test_check_without_data(tmp_path):
@@ -230,7 +258,8 @@ def test_sleep_sleeps():
 
 
 @pytest.mark.parametrize("args", [["sleep", "--seconds", "600"], ["spin", "--seconds", "600"],
-                                  ["native", "--epochs", "10000"]])
+                                  ["native", "--epochs", "10000"],
+                                  *([name, "--seconds", "600"] for name in ("gemm", "stream", "fft", "cg"))])
 def test_sigterm_ends_it(args):
     process = subprocess.Popen([KERNEL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
@@ -264,3 +293,94 @@ def test_openblas_missing(tmp_path):
     done = subprocess.run([*run, "native", "--check"], capture_output=True, text=True)
     assert done.returncode == 1 and "OpenBLAS" in done.stderr and "apt-get install libopenblas0-pthread" in done.stderr
     assert subprocess.run([*run, "sleep", "--seconds", "0"], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+@pytest.mark.parametrize("name", SMALL)
+def test_compute(name, precision):
+    """The line, the marks, and work that is passes x the formula; also with more threads than there are cores."""
+    size, formula, unit, metric = SMALL[name]
+    for threads in ("1", "3"):
+        done, marks = marked(name, "--size", str(size), "--precision", precision, "--threads", threads, "--seconds", "0.2")
+        assert done.returncode == 0, done.stderr
+        line, = done.stdout.splitlines()
+        power = r"\^3" if name == "cg" else ""
+        found = re.match(rf"{name}: {precision}, n {size}{power}, {threads} threads?: ([0-9.e-]+) {unit}/s, "
+                         r"(\d+) passe?s? in ([0-9.]+) s, (residual|error) [0-9.e-]+", line)
+        assert found, line
+        rate, passes, seconds = float(found[1]), int(found[2]), float(found[3])
+        assert passes >= 1 and seconds >= 0.2
+        assert marks[:6] == ["begin setup", "end setup", "begin run", "end run", "begin check", "end check"]
+        work, outcome = marks[6:]
+        amount = float(re.fullmatch(rf"work (\S+) {unit}", work)[1])
+        assert amount == pytest.approx(passes * formula(size, 8 if precision == "double" else 4))
+        value = float(re.fullmatch(rf"metric {metric} (\S+)", outcome)[1])
+        assert value == pytest.approx(rate, rel=0.1, abs=0.051)
+        assert value == pytest.approx(amount / seconds, rel=0.5)  # seconds have one decimal
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_compute_one_pass(name):
+    done, marks = marked(name, "--size", "64", "--seconds", "0")
+    assert done.returncode == 0 and ", 1 pass in " in done.stdout
+    assert marks[6].startswith("work ")
+
+
+def test_stream_tells_of_caches():
+    assert "below 4 x the last-level cache" in kernel("stream", "--size", "1000", "--seconds", "0").stdout
+
+
+@pytest.mark.parametrize("args", [["gemm", "--size", "1000000"], ["cg", "--size", "1600", "--threads", "1"]])
+def test_too_large(args):
+    """One line, before any memory is taken. (512 GiB is what the second needs.)"""
+    with open("/proc/meminfo") as file:
+        total = int(re.search(r"MemTotal: *(\d+)", file.read())[1])
+    if args[0] == "cg" and total > 512 << 20:
+        args = ["gemm", "--size", "1000000"]
+    line = one_line(kernel(*args), 1)
+    assert "GiB are available; give a smaller --size" in line
+
+
+def test_no_memory():
+    """The machine has it and the process may not take it."""
+    done = subprocess.run(["sh", "-c", 'ulimit -v 300000; exec "$@"', "sh", KERNEL, "stream", "--size", "50000000"],
+                          capture_output=True, text=True)
+    line = one_line(done, 1)
+    assert "no memory: n 50000000 needs 1.1 GiB; give a smaller --size" in line
+
+
+def test_compute_keeps_to_its_mask():
+    one = min(os.sched_getaffinity(0))
+    for name in SMALL:
+        done = subprocess.run(["taskset", "-c", str(one), KERNEL, name, "--size", "64", "--seconds", "0"],
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and ", 1 thread:" in done.stdout
+
+
+def test_fftw_missing():
+    """A line for the one that is missing; the other precision, and the other kernels, do without."""
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to make a mount namespace")
+    hide = 'for f in /usr/lib/*/libfftw3f_threads.so.3; do mount --bind /dev/null $(readlink -f "$f"); done; "$@"'
+    run = ["unshare", "-m", "sh", "-c", hide, "sh", KERNEL]
+    done = subprocess.run([*run, "fft", "--check", "--precision", "single"], capture_output=True, text=True)
+    line = one_line(done, 1)
+    assert "FFTW (libfftw3f_threads.so.3) is missing; apt-get install libfftw3-single3" in line
+    for args in (["fft"], ["gemm", "--precision", "single"], ["stream"], ["cg"]):
+        assert subprocess.run([*run, *args, "--check"], capture_output=True).returncode == 0
+
+
+def test_wrong_result(tmp_path):
+    """An OpenBLAS that multiplies nothing: no rate, no work, one line."""
+    (tmp_path / "blas.c").write_text("void cblas_sgemm(void) {}\nvoid cblas_dgemm(void) {}\n"
+                                     "void openblas_set_num_threads(int n) {}\n"
+                                     "char *openblas_get_config(void) { return \"none\"; }\n")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "libopenblas.so.0", tmp_path / "blas.c"], check=True)
+    for precision in ("double", "single"):
+        reading, writing = os.pipe()
+        done = kernel("gemm", "--size", "64", "--seconds", "0", "--precision", precision, pass_fds=[writing],
+                      env={"LD_LIBRARY_PATH": str(tmp_path), "ME_MARK_FD": str(writing)})
+        os.close(writing)
+        with os.fdopen(reading) as marks:
+            assert not re.search("work|metric", marks.read())
+        assert "the result is wrong: residual " in one_line(done, 1) and not done.stdout

@@ -28,6 +28,8 @@ int main(int argc, char **argv)
     me_mark_end("outer");
     me_mark_work(0.5, "samples");
     me_mark_work(180000, "samples");
+    me_mark_metric("accuracy", 0.5);
+    me_mark_metric("loss", -strtod("inf", NULL));
     if (n) printf("%.0f\\n", (end - begin) / n / 2 * 1e9);
     return 0;
 }
@@ -84,7 +86,8 @@ def test_compiles_and_marks(tmp_path, compiler):
     if compiler[0] == "clang++" and not any(pathlib.Path("/usr/include/c++").glob("*")):
         pytest.skip("no C++ library")
     lines, _ = listen([build(tmp_path, compiler, PROGRAM)])
-    assert lines == ["begin outer", "end outer", "work 0.5 samples", "work 180000 samples"]
+    assert lines == ["begin outer", "end outer", "work 0.5 samples", "work 180000 samples", "metric accuracy 0.5",
+                     "metric loss -inf"]
 
 
 def test_decimal_comma(tmp_path):
@@ -92,7 +95,8 @@ def test_decimal_comma(tmp_path):
     comma = [name for name in locales if name.startswith(("de_", "fr_"))]
     program = build(tmp_path, COMPILERS[0], PROGRAM)
     for name in comma or ["C"]:
-        assert "work 0.5 samples" in listen([program], {"LC_ALL": name})[0]
+        lines = listen([program], {"LC_ALL": name})[0]
+        assert "work 0.5 samples" in lines and "metric accuracy 0.5" in lines
 
 
 @pytest.mark.parametrize("sanitizer", [[], ["-fsanitize=thread"]], ids=["plain", "tsan"])
@@ -104,11 +108,21 @@ def test_threads(tmp_path, sanitizer):
         assert lines.count(f"begin {name}") == lines.count(f"end {name}") == 5000
 
 
+def test_libme():
+    """The same calls as symbols."""
+    library = pathlib.Path(os.environ["ME_BUILD"]).resolve() / "libme.so"
+    script = ("import ctypes, sys; me = ctypes.CDLL(sys.argv[1]); me.me_mark_begin(b'a'); me.me_mark_end(b'a'); "
+              "me.me_mark_work.argtypes = [ctypes.c_double, ctypes.c_char_p]; me.me_mark_work(3, b'x'); "
+              "me.me_mark_metric.argtypes = [ctypes.c_char_p, ctypes.c_double]; me.me_mark_metric(b'loss', -0.25)")
+    lines, _ = listen(["/usr/bin/python3", "-c", script, library])
+    assert lines == ["begin a", "end a", "work 3 x", "metric loss -0.25"]
+
+
 def test_cost(tmp_path):
     """Figures, not pass or fail."""
     program = build(tmp_path, COMPILERS[0], PROGRAM)
     lines, heard = listen([program, "100000"])
-    assert len(lines) == 200004
+    assert len(lines) == 200006
     unheard = subprocess.run([program, "1000000"], capture_output=True, text=True,
                              env={k: v for k, v in os.environ.items() if k != "ME_MARK_FD"})
     print(f"\na mark costs {heard.stdout.strip()} ns with a listener, {unheard.stdout.strip()} ns without")

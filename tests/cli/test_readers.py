@@ -108,8 +108,18 @@ def test_python_refuses(tmp_path, sample):
         machine_energy.read(later)
 
 
+def test_python_reads_files_of_before(tmp_path, sample):
+    """A table that came later is empty."""
+    earlier = tmp_path / "earlier.h5"
+    earlier.write_bytes(sample.read_bytes())
+    with h5py.File(earlier, "r+") as file:
+        del file["metrics"]
+    assert len(machine_energy.read(earlier).metrics) == 0
+
+
 def test_python_as_a_program(sample):
-    text = run("/usr/bin/python3", TOP / "scripts/python/machine_energy.py", sample.parent, text=True)
+    env = {**os.environ, "PYTHONPATH": str(TOP / "scripts/python"), "PYTHONDONTWRITEBYTECODE": "1"}
+    text = run("/usr/bin/python3", "-m", "machine_energy", sample.parent, text=True, env=env)
     assert "energy_mean_j" in text and len(text.splitlines()) == 7
 
 

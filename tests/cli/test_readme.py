@@ -43,7 +43,7 @@ def test_config_loads(tmp_path):
 
 
 def test_python_snippet(place):
-    text = block("import machine_energy").split("# R:")[0]
+    text = block("machine_energy.read").split("# R:")[0]
     packages = re.search(r"apt-get install ([\w -]+);", text)[1].split()
     assert packages == ["python3-h5py", "python3-pandas"]
     path = re.search(r"export PYTHONPATH=(\S+)", text)[1]
@@ -54,7 +54,7 @@ def test_python_snippet(place):
 
 
 def test_r_snippet(place):
-    text = "# R:" + block("import machine_energy").split("# R:")[1]
+    text = "# R:" + block("machine_energy.read").split("# R:")[1]
     done = run(["Rscript", "--vanilla", "-e", text + "\nprint(nrow(samples))"], place)
     assert done.returncode == 0, done.stderr
     assert "energy_mean_j" in done.stdout and "[1] 34" in done.stdout
@@ -67,10 +67,10 @@ def test_tables_are_those_of_the_file(place):
     assert re.findall(r"`(\w+)`", sentence) == tables
 
 
-def marks_of(argv, cwd):
+def marks_of(argv, cwd, **more):
     reading, writing = os.pipe()
     try:
-        done = run(argv, cwd, env={**os.environ, "ME_MARK_FD": str(writing)}, pass_fds=[writing])
+        done = run(argv, cwd, env={**os.environ, **more, "ME_MARK_FD": str(writing)}, pass_fds=[writing])
     finally:
         os.close(writing)
     with os.fdopen(reading) as marks:
@@ -84,7 +84,14 @@ def test_c_snippet(tmp_path):
     program = f"{include}\nint main(void) {{ {' '.join(calls)} }}\n"
     argv = ["gcc", "-Wall", "-Werror", f"-I{TOP}/include", "-xc", "-", "-o", "solver"]
     assert run(argv, tmp_path, input=program).returncode == 0
-    assert marks_of([tmp_path / "solver"], tmp_path) == ["begin solve", "end solve", "work 1 problems"]
+    marks = ["begin solve", "end solve", "work 1 problems", "metric loss 0.02"]
+    assert [line[:16] for line in marks_of([tmp_path / "solver"], tmp_path)] == marks
+
+
+def test_python_marks_snippet(tmp_path):
+    argv = ["/usr/bin/python3", "-B", "-c", block("import machine_energy as me")]
+    marks = ["begin solve", "work 1.0 problems", "end solve", "metric loss 0.02"]
+    assert marks_of(argv, tmp_path, PYTHONPATH=str(TOP / "scripts/python")) == marks
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])

@@ -216,7 +216,8 @@ def test_the_native_workload_trains_everywhere(tmp_path):
         for machine_id, power_w in ((1, 50), (2, 80)):
             repeat = next(runs(result, machine_id).itertuples())
             assert repeat.work == 180000 and repeat.work_unit == "samples"
-            region = result.regions[result.regions.machine_id == machine_id].iloc[0]
+            regions = result.regions[result.regions.machine_id == machine_id].set_index("region", drop=False)
+            region = regions.loc["train"]
             assert region.region == "train" and region.calls == 1
             assert abs(region.energy_j - power_w * region.duration_s) <= power_w * (TICK_S + READING_S)
             log = Path(c.work, "exp1", "logs", f"machine{machine_id}-repeat1.out").read_text()

@@ -268,10 +268,13 @@ def test_no_meter_on_one_machine_and_no_command_on_another(tmp_path):
     hosts[0].hide = ("factor",)
     with Cluster(tmp_path / "c", hosts) as c:
         prepare(c)
-        c["n2"].meter("intel-rapl:0 fault EACCES 1000000")
         said = launch(c, "--sources powercap", "--", "factor", "15", check=False)
-        assert said.rc == 1 and "10.77.0.11: failed: cannot run 'factor'" in said.err
-        assert "10.77.0.12: failed: no energy source can be read" in said.err
+        assert said.rc == 2 and "10.77.0.11 (machine 1): cannot run 'factor'" in said.err
+        assert "1 of 3 machines cannot run it; nothing was touched" in said.err
+        assert not Path(c.work, "exp1").exists()
+        c["n2"].meter("intel-rapl:0 fault EACCES 1000000")
+        said = launch(c, "--sources powercap", "--", "sh", "-c", "'exec factor 15'", check=False)
+        assert said.rc == 1 and "10.77.0.12: failed: no energy source can be read" in said.err
         result = read(c)
         assert [status(result, number) for number in (1, 2, 3)] == ["failed", "failed", "ok"]
         assert Path(c.work, "exp1", "logs", "machine3-repeat1.out").read_text() == "15: 3 5\n"

@@ -23,6 +23,7 @@ static void put_record(struct me_buffer *out, const struct me_record *record)
     me_record_put_samples(out, &record->series, 0, record->series.count);
     for (size_t i = 0; i < record->span_count; i++) me_record_put_span(out, &record->spans[i]);
     for (size_t i = 0; i < record->region_count; i++) me_record_put_region(out, &record->regions[i]);
+    for (size_t i = 0; i < record->metric_count; i++) me_record_put_metric(out, &record->metrics[i]);
     for (size_t i = 0; i < record->log_count; i++) me_record_put_log(out, &record->logs[i]);
     if (record->ended) me_record_put_end(out, record->status, record->reason);
 }
@@ -68,7 +69,9 @@ static void check_result(struct me_record *record)
     struct me_plan_machine machine = {.id = 1, .grid_g_per_kwh = 400, .pue = 1.1};
     demand(me_result_add(&result, &machine, record, 0, NULL) == 0, "not added");
     demand(me_result_add(&more, &machine, record, 1000, NULL) == 0, "not added again");
-    demand(me_result_rank(&result, NULL) == 0 && result.summary_count == 1, "not ranked");
+    demand(me_result_rank(&result, NULL) == 0 && result.summary_count >= 1, "not ranked");
+    for (size_t i = 0; i < result.region_count; i++)
+        demand(!(result.regions[i].energy_j < 0), "a region's energy below zero");
     for (size_t i = 0; i < result.repeat_count; i++)
         demand(!(result.repeats[i].energy_j < 0), "an energy below zero");
     demand(me_result_append(&result, &more, NULL) == 0, "not appended");
@@ -146,9 +149,14 @@ static void build_seed(struct me_buffer *out, unsigned variant)
         struct me_span span = {
             .phase = (enum me_phase)i, .repeat = (int)i, .first = i * 4, .last = i * 4 + 4, .work = i};
         struct me_region_call call = {.region = "train", .repeat = 2, .first = 8 + i, .last = 12 - i / 2};
+        struct me_metric metric = {.repeat = 2, .value = 0.25 * i};
         struct me_log log = {.repeat = 1, .text = (char *)"text", .len = 4};
         me_record_put_samples(out, &series, i * 5, i * 5 + 5);
+        snprintf(metric.name, sizeof metric.name, "%s", i % 2 ? "loss" : "accuracy");
+        snprintf(span.workload, sizeof span.workload, "%s", variant % 2 ? "keras" : "pl");
+        snprintf(span.region, sizeof span.region, "%s", variant & 2 ? "train" : "");
         me_record_put_span(out, &span);
+        me_record_put_metric(out, &metric);
         me_record_put_region(out, &call);
         me_record_put_log(out, &log);
     }

@@ -13,7 +13,7 @@ THIRD_PARTY = {
     r"hdf5\.h|H5": {"store"},
     r"hwloc": {"source"},
     r"perfmon/": {"source"},
-    r"cblas|zlib\.h": {"kernel"},
+    r"cblas|fftw3|zlib\.h": {"kernel"},
 }
 # A folder's own headers are for itself; these may look next door.
 NEIGHBOURS = {"bench": {"gather"}}

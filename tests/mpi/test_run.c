@@ -147,14 +147,20 @@ static void a_missing_command_is_told(void **state)
 {
     (void)state;
     struct me_error err;
-    struct me_result result;
     const char *argv[] = {"me_bench", folder("gone"),         "--progress", "none",
                           "--",       "no-such-command-here", NULL};
-    assert_int_equal(run(&err, argv), ME_E_RUN);
-    read_result("gone", &result);
-    assert_string_equal(result.machines[0].status, "failed");
-    assert_non_null(strstr(result.machines[0].reason, "no-such-command-here"));
-    me_result_release(&result);
+    char text[4096];
+    FILE *usual = quiet;
+    assert_non_null(quiet = tmpfile());
+    assert_int_equal(run(&err, argv), -1);
+    assert_int_equal(err.code, ME_E_INPUT);
+    assert_string_equal(err.text, "1 of 1 machine cannot run it; nothing was touched");
+    assert_int_equal(access(folder("gone"), F_OK), -1);
+    rewind(quiet);
+    text[fread(text, 1, sizeof text - 1, quiet)] = '\0';
+    fclose(quiet);
+    quiet = usual;
+    assert_non_null(strstr(text, "(machine 0): cannot run 'no-such-command-here'"));
 }
 
 static void a_timeout_ends_the_repeat(void **state)

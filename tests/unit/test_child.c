@@ -2,6 +2,7 @@
 #include "me/clock.h"
 #include "me/workload.h"
 #include "me_cmocka.h"
+#include <limits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -331,6 +332,65 @@ static void test_script_without_interpreter(void **state)
     char value[64];
     find_value(place, path, value, sizeof value);
     assert_string_equal(value, "a b");
+}
+
+/* ME_FILES and PYTHONPATH, in the folder or not, with a path before or not. */
+static void test_files(void **state)
+{
+    struct place *place = *state;
+    char here[PATH_MAX], out[1024], expected[1024];
+    char *argv[] = {(char *)"sh", (char *)"-c",
+                    (char *)"pwd; echo \"${ME_FILES-unset}\"; echo \"${PYTHONPATH-unset}\"", NULL};
+    assert_non_null(getcwd(here, sizeof here));
+    const struct {
+        const char *folder, *files, *before, *rest;
+    } table[] = {
+        {NULL, NULL, NULL, "unset\nunset\n"},
+        {NULL, NULL, "/lib/a", "unset\n/lib/a\n"},
+        {NULL, "/f", NULL, "/f\n/f/.machine-energy\n"},
+        {NULL, "/f", "/lib/a:/b", "/f\n/f/.machine-energy:/lib/a:/b\n"},
+        {NULL, "/f", "", "/f\n/f/.machine-energy\n"},
+        {"/", "/", "/x", "/\n//.machine-energy:/:/x\n"},
+        {"/tmp", "/f", NULL, "/f\n/f/.machine-energy\n"},
+    };
+    setenv("ME_FILES", "of another run", 1);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct me_error err = {.text = ""};
+        struct me_child *child = NULL;
+        struct me_child_options options = {.argv = argv,
+                                           .stdout_path = place->out,
+                                           .stderr_path = place->err,
+                                           .folder = table[i].folder,
+                                           .files = table[i].files};
+        if (table[i].before)
+            setenv("PYTHONPATH", table[i].before, 1);
+        else
+            unsetenv("PYTHONPATH");
+        if (me_child_start(&child, &options, &err)) fail_msg("%s", err.text);
+        assert_int_equal(listen_to(child).exit_status, 0);
+        me_child_release(child);
+        FILE *file = fopen(place->out, "r");
+        out[fread(out, 1, sizeof out - 1, file)] = '\0';
+        fclose(file);
+        snprintf(expected, sizeof expected, "%.400s\n%s", table[i].folder ? table[i].folder : here,
+                 table[i].rest);
+        assert_string_equal(out, expected);
+    }
+    unsetenv("ME_FILES");
+    unsetenv("PYTHONPATH");
+}
+
+static void test_missing_folder(void **state)
+{
+    struct place *place = *state;
+    struct me_error err = {.text = ""};
+    struct me_child *child = NULL;
+    char *argv[] = {(char *)"/bin/true", NULL};
+    struct me_child_options options = {
+        .argv = argv, .stdout_path = place->out, .stderr_path = place->err, .folder = "/no/such/folder"};
+    assert_int_equal(me_child_start(&child, &options, &err), -1);
+    assert_string_equal(err.text, "cannot run '/bin/true' in /no/such/folder: No such file or directory");
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 static void test_nothing_in_time(void **state)
@@ -805,6 +865,8 @@ int main(int argc, char **argv)
         TEST(test_cannot_run),
         TEST(test_bad_log),
         TEST(test_script_without_interpreter),
+        TEST(test_files),
+        TEST(test_missing_folder),
         TEST(test_nothing_in_time),
         TEST(test_marks),
         TEST(test_many_marks),

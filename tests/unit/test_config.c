@@ -103,6 +103,7 @@ static void experiment(void **state)
     parse_good("{\"run_local\": true, \"experiment\": {\"framework\": \"spin\", \"repeats\": 4, \"warmup\": "
                "\"2\", \"idle\": 1.5,"
                " \"sample_hz\": 12.5, \"timeout\": 60, \"sources\": \"powercap,model\","
+               " \"with\": [\"data\", \"../b c\"], \"samples\": 600, \"region\": \"test\", \"python\": \"/v\","
                " \"command\": [\"/bin/echo\", \"\", \"two words\"]}}",
                &c);
     assert_string_equal(c.experiment.framework, "spin");
@@ -115,12 +116,36 @@ static void experiment(void **state)
     assert_string_equal(c.experiment.command[1], "");
     assert_string_equal(c.experiment.command[2], "two words");
     assert_null(c.experiment.command[3]);
+    assert_string_equal(c.experiment.with, "data\n../b c");
+    assert_int_equal(c.experiment.samples, 600);
+    assert_string_equal(c.experiment.region, "test");
+    assert_string_equal(c.experiment.python, "/v");
     c.experiment.framework = "a literal"; /* the command line goes over it; release must not care */
     c.experiment.command = NULL;
     me_cluster_release(&c);
     parse_good("{\"run_local\": true}", &c);
     assert_string_equal(c.experiment.framework, "native");
     assert_true(c.experiment.repeats == 1 && c.experiment.sample_hz == 10 && !c.experiment.command);
+    me_cluster_release(&c);
+}
+
+static void own_training(void **state)
+{
+    (void)state;
+    struct me_cluster c;
+    parse_good("{\"run_local\": true, \"experiment\": {\"train_func\": \"a/train.py:main\", \"with\": \"data\","
+               " \"args\": {\"epochs\": 3, \"name\": \"a b\"}}}",
+               &c);
+    assert_string_equal(c.experiment.train_func, "a/train.py:main");
+    assert_string_equal(c.experiment.args, "{\"epochs\":3,\"name\":\"a b\"}");
+    assert_string_equal(c.experiment.with, "data");
+    me_cluster_release(&c);
+    parse_good("{\"run_local\": true, \"experiment\": {\"train_func\": \"train.py:main\", \"args\": \"[3]\"}}", &c);
+    assert_string_equal(c.experiment.args, "[3]");
+    me_cluster_release(&c);
+    parse_good("{\"machines\": [" MACHINE ", \"python\": \"~/venvs/keras\"}]}", &c);
+    assert_string_equal(c.machines[0].python, "~/venvs/keras");
+    assert_null(c.local.python);
     me_cluster_release(&c);
 }
 
@@ -184,6 +209,22 @@ static void messages(void **state)
          "c.json:2: experiment.repeats: 0.5 is not a whole number from 1 to 1000000"},
         {"{\"run_local\": true, \"experiment\": {\"sample-hz\": 5}}",
          "c.json:1: experiment.sample-hz: unknown key; did you mean sample_hz?"},
+        {"{\"run_local\": true, \"experiment\": {\"train_func\": \"a.py:f\", \"command\": [\"x\"]}}",
+         "c.json:1: experiment.train_func: command is given too; keep one of them"},
+        {"{\"run_local\": true, \"experiment\": {\"args\": []}}",
+         "c.json:1: experiment.args: only with train_func, whose arguments they are"},
+        {"{\"run_local\": true, \"experiment\": {\"train_func\": \"a.py:f\", \"args\": \"3\"}}",
+         "c.json: experiment: --args: 3 is neither an object of keywords nor an array; write [3]"},
+        {"{\"run_local\": true, \"experiment\": {\"train_func\": \"a.py:f\", \"args\": 3}}",
+         "c.json:1: experiment.args: a number where text in double quotes is needed"},
+        {"{\"run_local\": true, \"experiment\": {\"train_func\": \"a.py\"}}",
+         "c.json: experiment: --train-func: a.py is not FILE.py:FUNCTION, such as train.py:main"},
+        {"{\"run_local\": true, \"experiment\": {\"with\": [\"a\", 5]}}",
+         "c.json:1: experiment.with: a number where text in double quotes is needed"},
+        {"{\"run_local\": true, \"experiment\": {\"with\": [\"\"]}}",
+         "c.json:1: experiment.with: empty; give it a value or leave it out"},
+        {"{\"machines\": [" MACHINE ", \"python\": \"\"}]}",
+         "c.json:1: machines[0].python: empty; give an interpreter or a virtual environment, or leave it out"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct me_cluster c;
@@ -449,6 +490,7 @@ int main(void)
         cmocka_unit_test(every_key),
         cmocka_unit_test(machine_zero_is_local),
         cmocka_unit_test(experiment),
+        cmocka_unit_test(own_training),
         cmocka_unit_test(liberties),
         cmocka_unit_test(ports_as_text),
         cmocka_unit_test(messages),

@@ -255,6 +255,40 @@ static void plan_holds_all_but_secrets(void **state)
     me_plan_release(&plan);
 }
 
+static void plan_has_what_the_experiment_says(void **state)
+{
+    (void)state;
+    struct me_cluster cluster;
+    struct me_host_state none[2] = {{.home = ""}};
+    struct me_plan plan;
+    struct me_error err = {0};
+    parse("{\"machines\": [{\"machine_id\": 1, \"MACHINE_IP_ADDRESS\": \"a\", \"python\": \"/opt/venv\"}],"
+          " \"experiment\": {\"train_func\": \"t.py:f\", \"args\": [3], \"with\": [\"a\", \"b\"], \"region\":"
+          " \"test\", \"python\": \"python3.11\", \"external\": \"W cat w\", \"events\": \"none\"}}",
+          &cluster);
+    if (me_hosts_plan(&cluster, none, &plan, &err)) fail_msg("%s", err.text);
+    assert_string_equal(plan.workload, "function");
+    assert_string_equal(plan.function, "t.py:f");
+    assert_string_equal(plan.args, "[3]");
+    assert_string_equal(plan.with, "a\nb");
+    assert_string_equal(plan.region, "test");
+    assert_string_equal(plan.python, "python3.11");
+    assert_string_equal(plan.machines[1].python, "/opt/venv");
+    assert_string_equal(plan.machines[0].python, "");
+    assert_string_equal(plan.external, "W cat w");
+    assert_string_equal(plan.events, "none");
+    me_plan_release(&plan);
+    me_cluster_release(&cluster);
+    parse("{\"run_local\": true, \"experiment\": {\"framework\": \"keras,native --seed 3\", \"samples\": 600}}",
+          &cluster);
+    if (me_hosts_plan(&cluster, none, &plan, &err)) fail_msg("%s", err.text);
+    assert_string_equal(plan.workload, "keras,native --seed 3");
+    assert_int_equal(plan.samples, 600);
+    assert_string_equal(plan.function, "");
+    me_plan_release(&plan);
+    me_cluster_release(&cluster);
+}
+
 static void plan_refuses_a_command_without_end(void **state)
 {
     (void)state;
@@ -285,6 +319,7 @@ int main(void)
         WITH_FIXTURE(env_names_the_agent_in_any_folder),
         WITH_FIXTURE(env_names_a_network_only_if_all_are_in_it),
         WITH_FIXTURE(plan_holds_all_but_secrets),
+        cmocka_unit_test(plan_has_what_the_experiment_says),
         cmocka_unit_test(plan_refuses_a_command_without_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

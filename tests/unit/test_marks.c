@@ -1,6 +1,7 @@
 /* The mark protocol, from bytes. */
 #include "../../src/workload/marks.h"
 #include "me_cmocka.h"
+#include <math.h>
 #include <string.h>
 
 static const struct {
@@ -34,6 +35,35 @@ static const struct {
     {"work 1 12345678901234567890123", ME_CHILD_WORK, "12345678901234567890123", 1},
     {"work 1 123456789012345678901234", ME_CHILD_BAD_MARK, "work 1 123456789012345678901234", 0},
     {"work 1 a b", ME_CHILD_BAD_MARK, "work 1 a b", 0},
+    {"metric accuracy 0.874", ME_CHILD_METRIC, "accuracy", 0.874},
+    {"metric loss -2.5e-3", ME_CHILD_METRIC, "loss", -2.5e-3},
+    {"metric loss 1.7976931348623157e+308", ME_CHILD_METRIC, "loss", 1.7976931348623157e308},
+    {"metric loss 0", ME_CHILD_METRIC, "loss", 0},
+    {"metric loss nan", ME_CHILD_METRIC, "loss", NAN},
+    {"metric loss -nan", ME_CHILD_METRIC, "loss", NAN},
+    {"metric loss inf", ME_CHILD_METRIC, "loss", INFINITY},
+    {"metric loss -inf", ME_CHILD_METRIC, "loss", -INFINITY},
+    {"metric 12345678901234567890123456789012345678901234567 -1.7976931348623157e+308", ME_CHILD_METRIC,
+     "12345678901234567890123456789012345678901234567", -1.7976931348623157e308},
+    {"metric 123456789012345678901234567890123456789012345678 1", ME_CHILD_BAD_MARK,
+     "metric 1234567890123456789012345678901234567890", 0},
+    {"metric loss NaN", ME_CHILD_BAD_MARK, "metric loss NaN", 0},
+    {"metric loss nan(1)", ME_CHILD_BAD_MARK, "metric loss nan(1)", 0},
+    {"metric loss infinity", ME_CHILD_BAD_MARK, "metric loss infinity", 0},
+    {"metric loss +inf", ME_CHILD_BAD_MARK, "metric loss +inf", 0},
+    {"metric loss 1e999", ME_CHILD_BAD_MARK, "metric loss 1e999", 0},
+    {"metric loss 0x1p3", ME_CHILD_BAD_MARK, "metric loss 0x1p3", 0},
+    {"metric loss --1", ME_CHILD_BAD_MARK, "metric loss --1", 0},
+    {"metric loss +1", ME_CHILD_BAD_MARK, "metric loss +1", 0},
+    {"metric loss -", ME_CHILD_BAD_MARK, "metric loss -", 0},
+    {"metric loss 1 2", ME_CHILD_BAD_MARK, "metric loss 1 2", 0},
+    {"metric loss  1", ME_CHILD_BAD_MARK, "metric loss  1", 0},
+    {"metric loss 1,5", ME_CHILD_BAD_MARK, "metric loss 1,5", 0},
+    {"metric loss ", ME_CHILD_BAD_MARK, "metric loss ", 0},
+    {"metric loss", ME_CHILD_BAD_MARK, "metric loss", 0},
+    {"metric  1", ME_CHILD_BAD_MARK, "metric  1", 0},
+    {"metric", ME_CHILD_BAD_MARK, "metric", 0},
+    {"metric lo$s 1", ME_CHILD_BAD_MARK, "metric lo$s 1", 0},
     {"begin", ME_CHILD_BAD_MARK, "begin", 0},
     {"begin ", ME_CHILD_BAD_MARK, "begin ", 0},
     {"begin  a", ME_CHILD_BAD_MARK, "begin  a", 0},
@@ -58,7 +88,7 @@ static void test_lines(void **state)
         assert_ptr_equal(at, text + len);
         if (event.type != cases[i].type || strcmp(event.name, cases[i].name))
             fail_msg("'%s': got type %d '%s'", cases[i].line, event.type, event.name);
-        assert_true(event.amount == cases[i].amount);
+        assert_true(isnan(cases[i].amount) ? isnan(event.amount) : event.amount == cases[i].amount);
         assert_false(me_marks_finish(&marks, &event));
     }
 }
@@ -67,9 +97,10 @@ static void test_lines(void **state)
 static void test_chunks(void **state)
 {
     (void)state;
-    static const char text[] = "begin a\nnonsense\nwork 5 x\nend a\nbeg\0in b\nend b\nbegin c";
-    static const enum me_child_event_type expected[] = {ME_CHILD_BEGIN, ME_CHILD_BAD_MARK, ME_CHILD_WORK,
-                                                        ME_CHILD_END,   ME_CHILD_BAD_MARK, ME_CHILD_END};
+    static const char text[] = "begin a\nnonsense\nwork 5 x\nmetric b -1\nend a\nbeg\0in b\nend b\nbegin c";
+    static const enum me_child_event_type expected[] = {ME_CHILD_BEGIN,  ME_CHILD_BAD_MARK, ME_CHILD_WORK,
+                                                        ME_CHILD_METRIC, ME_CHILD_END,      ME_CHILD_BAD_MARK,
+                                                        ME_CHILD_END};
     for (size_t chunk = 1; chunk < sizeof text; chunk++) {
         struct me_marks marks = {.len = 0};
         struct me_child_event event;

@@ -20,6 +20,7 @@ struct target {
     const char *output;
     int repeats;
     double hz;
+    char with[24];
 };
 
 static const struct me_option rows[] = {
@@ -29,6 +30,8 @@ static const struct me_option rows[] = {
     {"repeats", 0, ME_OPTION_INT, offsetof(struct target, repeats), 1, 100, "N", "how often (default 1)"},
     {"sample-hz", 0, ME_OPTION_DOUBLE, offsetof(struct target, hz), 1, 1000, "HZ",
      "a help text that is too long for one line of a terminal and has to be wrapped at a blank (default 10)"},
+    {"with", 'w', ME_OPTION_LIST, offsetof(struct target, with), 0, sizeof((struct target *)0)->with, "FILE",
+     "files (default: none)"},
     {.name = NULL},
 };
 static const struct me_command bench = {
@@ -245,6 +248,103 @@ static void sets_from_config(void **state)
     assert_int_equal(t.repeats, 7);
 }
 
+static void lists(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *before, *with, *message;
+    } table[] = {
+        {"me_bench exp1", "of the config", "of the config", NULL},
+        {"me_bench exp1 --with a", "of the config", "a", NULL},
+        {"me_bench --with a exp1 --with=b/c -w d -we", "", "a\nb/c\nd\ne", NULL},
+        {"me_bench exp1 --with a -- --with b", "", "a", NULL},
+        {"me_bench exp1 --with 12345678901 --with 12345678901", "", "12345678901\n12345678901", NULL},
+        {"me_bench exp1 --with 12345678901 --with 123456789012", "", NULL,
+         "--with: all together longer than 23 characters"},
+        {"me_bench exp1 --with=", "", NULL, "--with: empty; give it a value or leave it out"},
+        {"me_bench exp1 --with", "", NULL, "--with needs a value: --with FILE"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct line line;
+        struct me_operands operands;
+        struct me_error err = {0};
+        split(&line, table[i].line);
+        for (int pass = 0; pass < 2; pass++) {
+            struct target t = {.repeats = 1, .hz = 10};
+            strcpy(t.with, table[i].before);
+            int rc = me_options_parse(&bench, line.argc, line.argv, &t, &operands, &err);
+            assert_int_equal(rc, table[i].with ? 0 : -1);
+            if (table[i].with) assert_string_equal(t.with, table[i].with);
+            if (!table[i].with) assert_non_null(strstr(err.text, table[i].message));
+        }
+    }
+    struct target t = {.repeats = 1};
+    struct me_error err = {0};
+    assert_int_equal(me_options_set(rows, "with", "a", &t, "w", &err), 0);
+    assert_int_equal(me_options_set(rows, "with", "b", &t, "w", &err), 0);
+    assert_string_equal(t.with, "a\nb");
+    assert_int_equal(me_options_set(rows, "with", "c\nd", &t, "w", &err), -1);
+    assert_string_equal(t.with, "a\nb");
+}
+
+static void experiment_checks(void **state)
+{
+    (void)state;
+    static char long_args[5000];
+    memset(long_args, ' ', sizeof long_args - 1);
+    const struct {
+        struct me_options_experiment e;
+        const char *message;
+    } table[] = {
+        {{.train_func = "train.py:main"}, NULL},
+        {{.train_func = "a/b-c.py:main_2", .args = "{}", .region = "a/b.c-d_9"}, NULL},
+        {{.region = "whole"}, NULL},
+        {{.train_func = "train.py"}, "--train-func: train.py is not FILE.py:FUNCTION"},
+        {{.train_func = "train:main"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = ".py:main"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = "a/.py:main"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = "a.py:"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = "a.py:2a"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = "a.py:a.b"}, "is not FILE.py:FUNCTION"},
+        {{.train_func = "a.py:f()"}, "is not FILE.py:FUNCTION"},
+        {{.region = "two words"}, "--region: two words is no region's name"},
+        {{.region = "train,test"}, "is no region's name"},
+        {{.region = "123456789012345678901234567890123456789012345678"}, "--region: longer than 47"},
+        {{.args = long_args}, "--args: longer than 4095"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct me_error err = {.text = ""};
+        int rc = me_experiment_check(&table[i].e, &err);
+        if (!rc != !table[i].message) fail_msg("%zu: %s", i, err.text);
+        if (table[i].message && !strstr(err.text, table[i].message)) fail_msg("%zu: %s", i, err.text);
+        if (rc) assert_int_equal(err.code, ME_E_INPUT);
+    }
+}
+
+static void one_choice_a_line(void **state)
+{
+    (void)state;
+    char *command[] = {(char *)"x", NULL};
+    const struct {
+        struct me_options_experiment e;
+        const char *message;
+    } table[] = {
+        {{.framework = "keras"}, NULL},
+        {{.train_func = "a.py:f"}, NULL},
+        {{.command = command}, NULL},
+        {{.args = "{}"}, NULL},
+        {{.framework = "keras", .command = command}, "--framework: not together with a command behind --"},
+        {{.train_func = "a.py:f", .command = command}, "--train-func: not together with a command"},
+        {{.train_func = "a.py:f", .framework = "keras"}, "--train-func: not together with --framework"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct me_error err = {.text = ""};
+        int rc = me_experiment_check_choice(&table[i].e, &err);
+        if (!rc != !table[i].message || !strstr(err.text, table[i].message ? table[i].message : ""))
+            fail_msg("%zu: %s", i, err.text);
+    }
+}
+
 static void nearest(void **state)
 {
     (void)state;
@@ -327,7 +427,8 @@ static void experiment_defaults(void **state)
         assert_non_null(strstr(o->help, "(default"));
         assert_non_null(o->argument);
     }
-    assert_int_equal(n, 10);
+    assert_int_equal(n, 16);
+    assert_true(e.samples == 0 && !e.train_func && !e.args && !e.python && !e.with[0] && !e.region);
 }
 
 int main(void)
@@ -340,6 +441,9 @@ int main(void)
         cmocka_unit_test(a_bad_line_leaves_the_operands),
         cmocka_unit_test(help_text),
         cmocka_unit_test(sets_from_config),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(experiment_checks),
+        cmocka_unit_test(one_choice_a_line),
         cmocka_unit_test(nearest),
         cmocka_unit_test(numbers),
         cmocka_unit_test(experiment_defaults),

@@ -39,6 +39,12 @@ static void fill_plan(struct me_plan *plan)
     strcpy(plan->run_id, "0123456789abcdef");
     strcpy(plan->workload, "command");
     strcpy(plan->sources, "powercap,model");
+    strcpy(plan->function, "models/train.py:main");
+    strcpy(plan->args, "{\"epochs\": 3, \"name\": \"\\u00e4\\n\"}");
+    strcpy(plan->python, "/opt/venv");
+    strcpy(plan->with, "data\n../b c");
+    strcpy(plan->region, "train");
+    plan->samples = 5000;
     plan->command[0] = strdup("./solver");
     plan->command[1] = strdup("");
     plan->command[2] = strdup("tab\t quote\" \x01 \xf0\x9f\x98\x80");
@@ -47,6 +53,7 @@ static void fill_plan(struct me_plan *plan)
     for (int i = 0; i < 3; i++) fill_machine(&plan->machines[i], i * 7);
     plan->machines[1].grid_g_per_kwh = NAN;
     plan->machines[1].pue = NAN;
+    strcpy(plan->machines[1].python, "~/venvs/keras");
     plan->machines[1].status = ME_STATUS_SKIPPED;
     strcpy(plan->machines[1].reason, "connection refused");
     plan->machines[2].status = ME_STATUS_LOST;
@@ -73,6 +80,7 @@ static void assert_same_machine(const struct me_plan_machine *a, const struct me
     assert_true(same_number(a->pue, b->pue));
     assert_int_equal(a->status, b->status);
     assert_string_equal(a->reason, b->reason);
+    assert_string_equal(a->python, b->python);
 }
 
 static void assert_same(const struct me_plan *a, const struct me_plan *b)
@@ -85,6 +93,12 @@ static void assert_same(const struct me_plan *a, const struct me_plan *b)
     assert_true(a->cooldown_s == b->cooldown_s && a->sample_hz == b->sample_hz &&
                 a->timeout_s == b->timeout_s);
     assert_string_equal(a->sources, b->sources);
+    assert_string_equal(a->function, b->function);
+    assert_string_equal(a->args, b->args);
+    assert_string_equal(a->python, b->python);
+    assert_string_equal(a->with, b->with);
+    assert_string_equal(a->region, b->region);
+    assert_int_equal(a->samples, b->samples);
     assert_true(a->run_local == b->run_local && a->from_hostfile == b->from_hostfile);
     assert_int_equal(a->count, b->count);
     for (size_t i = 0; i < a->count; i++) assert_same_machine(&a->machines[i], &b->machines[i]);
@@ -155,6 +169,10 @@ static void bytes_that_are_not_utf8(void **state)
     assert_string_equal(back.machines[0].reason, "cut ");
     me_plan_release(&back);
     me_buffer_clear(&text);
+    strcpy(plan.args, "[\"\xff\"]");
+    assert_int_equal(me_plan_to_json(&plan, &text, &err), -1);
+    assert_string_equal(err.text, "--args: not UTF-8 text");
+    plan.args[0] = '\0';
     strcpy(plan.command[0], "\xff");
     assert_int_equal(me_plan_to_json(&plan, &text, &err), -1);
     assert_string_equal(err.text, "word 1 of the command is not UTF-8 text; put the command into a script");
@@ -204,6 +222,12 @@ static void strict(void **state)
         {"\"machine_id\":\t7", "\"machine_id\":\t0", "machines: machine_id 0 is given twice"},
         {"\"pue\":\tnull", "\"pue\":\t0.5", "machines[1].pue: 0.5 is not a number from 1 to 10"},
         {"\"pue\":\tnull,", "", "machines[1]: no pue"},
+        {"\"samples\":\t5000", "\"samples\":\t-1", "samples: -1 is not a whole number from 0"},
+        {"\"region\":\t\"train\"", "\"region\":\t5", "region: a number where text in double quotes is needed"},
+        {"\"region\":\t\"train\"", "\"region\":\t\"123456789012345678901234567890123456789012345678\"",
+         "region: longer than 47 bytes"},
+        {"\"args\":", "\"arg\":", "arg: unknown key; did you mean args?"},
+        {"\"python\":\t\"/opt/venv\",", "", "no python"},
         {"ME_PASSWORD_1", "A=B", "strip_env: entry 1 is not a variable's name"},
         {"[\"ME_PASSWORD_1\", \"PW2\"]", "{}", "strip_env: an object where a list in [ ] is needed"},
         {"\"machines\":", "\"machines\":[],\"machines\":", "machines: given twice"},
@@ -235,6 +259,33 @@ static void every_cut_is_refused(void **state)
     me_buffer_release(&text);
 }
 
+static void arguments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+    } table[] = {
+        {"{}", NULL},
+        {"[]", NULL},
+        {" {\"epochs\": 3, \"rates\": [1e-3]} ", NULL},
+        {"[1, \"a\", null]", NULL},
+        {"3", "--args: 3 is neither an object of keywords nor an array; write [3]"},
+        {"\"a\"", "neither an object"},
+        {"null", "neither an object"},
+        {"", "--args: '' is not JSON"},
+        {"{epochs: 3}", "--args: {epochs: 3} is not JSON; quote it for the shell"},
+        {"{} x", "is not JSON"},
+        {"[1,]", "is not JSON"},
+        {"{\"a\": 1", "is not JSON"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct me_error err = {.text = ""};
+        int rc = me_config_check_args(table[i].text, &err);
+        if (!rc != !table[i].message) fail_msg("'%s': %s", table[i].text, err.text);
+        if (rc && !strstr(err.text, table[i].message)) fail_msg("'%s': %s", table[i].text, err.text);
+    }
+}
+
 static void status_names(void **state)
 {
     (void)state;
@@ -252,6 +303,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_not_utf8),
         cmocka_unit_test(strict),
         cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(arguments),
         cmocka_unit_test(status_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,8 +72,11 @@ static const struct me_span spans[2] = {
      .late_samples = 7,
      .sampler_cpu_ns = 1234567,
      .longest_gap_ns = 101 * MS,
-     .note = "timeout after 10 s"},
+     .note = "timeout after 10 s",
+     .workload = "gemm --precision single",
+     .region = "train"},
 };
+static const struct me_metric metric = {.name = "accuracy", .repeat = 1, .value = 0.8712};
 static const struct me_region_call region = {.region = "train", .repeat = 1, .first = 12, .last = 30};
 
 static void make_row(size_t i, struct me_reading row[CHANNELS])
@@ -119,6 +122,8 @@ static void build(struct me_buffer *out, size_t ends[16], size_t *chunks)
     me_record_put_span(out, &spans[1]);
     ends[(*chunks)++] = out->len;
     me_record_put_log(out, &log);
+    ends[(*chunks)++] = out->len;
+    me_record_put_metric(out, &metric);
     ends[(*chunks)++] = out->len;
     me_record_put_end(out, ME_STATUS_FAILED, "its workload failed");
     ends[(*chunks)++] = out->len;
@@ -197,6 +202,13 @@ static void test_round_trip(void **state)
     assert_int_equal(record.spans[1].sampler_cpu_ns, 1234567);
     assert_int_equal(record.spans[1].longest_gap_ns, 101 * MS);
     assert_string_equal(record.spans[1].note, "timeout after 10 s");
+    assert_string_equal(record.spans[0].workload, "");
+    assert_string_equal(record.spans[1].workload, "gemm --precision single");
+    assert_string_equal(record.spans[1].region, "train");
+    assert_int_equal(record.metric_count, 1);
+    assert_string_equal(record.metrics[0].name, "accuracy");
+    assert_int_equal(record.metrics[0].repeat, 1);
+    assert_true(record.metrics[0].value == 0.8712);
     assert_int_equal(record.region_count, 1);
     assert_string_equal(record.regions[0].region, "train");
     assert_int_equal(record.regions[0].last, 30);
@@ -238,6 +250,7 @@ static void test_cut_at_every_byte(void **state)
         assert_int_equal(record.span_count, (len >= ends[3]) + (len >= ends[6]));
         assert_int_equal(record.region_count, len >= ends[5]);
         assert_int_equal(record.log_count, len >= ends[7]);
+        assert_int_equal(record.metric_count, len >= ends[8]);
         me_record_release(&record);
     }
     me_buffer_release(&bytes);
@@ -363,6 +376,10 @@ static void test_hostile_chunks(void **state)
         {"region without indexes", 5, "\x01x", 2},
         {"log longer than the chunk", 6, "\x02\x02\x00\xff\xff\xff\xff\x0f", 8},
         {"end with status 6", 7, "\x06\x00", 2},
+        {"metric without a value", 8, "\x01x\x02", 3},
+        {"metric of a repeat below zero", 8, "\x01x\x01\x00\x00\x00\x00\x00\x00\x00\x00", 11},
+        {"span whose region is longer than the chunk", 4,
+         "\x02\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01w\x05t", 23},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct me_buffer bytes = ME_BUFFER_INIT;
@@ -372,7 +389,8 @@ static void test_hostile_chunks(void **state)
         put_raw(&bytes, cases[i].type, cases[i].payload, cases[i].len);
         me_record_put_end(&bytes, ME_STATUS_OK, "");
         assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
-        if (record.ended || record.channel_count != CHANNELS || record.series.count || record.log_count)
+        if (record.ended || record.channel_count != CHANNELS || record.series.count || record.log_count ||
+            record.metric_count)
             fail_msg("%s: was believed", cases[i].what);
         me_record_release(&record);
         me_buffer_release(&bytes);
@@ -388,6 +406,69 @@ static void test_hostile_channel_count(void **state)
     put_raw(&bytes, 2, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 9);
     assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
     assert_null(record.channels);
+    me_record_release(&record);
+    me_buffer_release(&bytes);
+}
+
+/* What an older writer left out at the end of a span is empty; a later one's further fields are passed over. */
+static void test_spans_of_other_versions(void **state)
+{
+    (void)state;
+    static const char plain[] = "\x02\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+    static const struct {
+        const char *what, *tail;
+        size_t len;
+        const char *workload, *region;
+    } cases[] = {
+        {"without usage", "", 0, "", ""},
+        {"without a workload", "\x00", 1, "", ""},
+        {"with one", "\x00\x02pl\x05train", 10, "pl", "train"},
+        {"and more", "\x00\x02pl\x00\xff\xff", 7, "pl", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct me_buffer bytes = ME_BUFFER_INIT, payload = ME_BUFFER_INIT;
+        struct me_series series;
+        struct me_record record;
+        me_series_init(&series, 0);
+        assert_int_equal(me_series_append(&series, 0, NULL, NULL), 0);
+        me_record_put_facts(&bytes, &facts);
+        me_record_put_channels(&bytes, channels, 0);
+        me_record_put_samples(&bytes, &series, 0, 1);
+        me_buffer_append(&payload, plain, sizeof plain - 1);
+        me_buffer_append(&payload, cases[i].tail, cases[i].len);
+        put_raw(&bytes, 4, payload.data, payload.len);
+        me_record_put_end(&bytes, ME_STATUS_OK, "");
+        assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
+        if (!record.ended || record.span_count != 1) fail_msg("%s: not read", cases[i].what);
+        assert_string_equal(record.spans[0].workload, cases[i].workload);
+        assert_string_equal(record.spans[0].region, cases[i].region);
+        me_record_release(&record);
+        me_series_release(&series);
+        me_buffer_release(&payload);
+        me_buffer_release(&bytes);
+    }
+}
+
+/* Values that are no numbers come through as what they are. */
+static void test_metric_values(void **state)
+{
+    (void)state;
+    static const double values[] = {0, -0.0, NAN, INFINITY, -INFINITY, 5e-324, 1e308};
+    struct me_buffer bytes = ME_BUFFER_INIT;
+    struct me_record record;
+    size_t n = sizeof values / sizeof *values;
+    me_record_put_facts(&bytes, &facts);
+    for (size_t i = 0; i < n; i++) {
+        struct me_metric told = {.name = "loss", .repeat = (int)i, .value = values[i]};
+        me_record_put_metric(&bytes, &told);
+    }
+    me_record_put_end(&bytes, ME_STATUS_OK, "");
+    assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
+    assert_int_equal(record.metric_count, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_memory_equal(&record.metrics[i].value, &values[i], sizeof values[i]);
+        assert_int_equal(record.metrics[i].repeat, i);
+    }
     me_record_release(&record);
     me_buffer_release(&bytes);
 }
@@ -486,6 +567,8 @@ int main(void)
         cmocka_unit_test(test_unknown_chunks_are_passed_over),
         cmocka_unit_test(test_hostile_chunks),
         cmocka_unit_test(test_hostile_channel_count),
+        cmocka_unit_test(test_spans_of_other_versions),
+        cmocka_unit_test(test_metric_values),
         cmocka_unit_test(test_indexes_stay_inside),
         cmocka_unit_test(test_compact),
         cmocka_unit_test(test_long_texts_are_cut),

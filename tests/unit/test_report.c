@@ -2,6 +2,7 @@
 #include "me_cmocka.h"
 #include "me/report.h"
 #include "me/utf8.h"
+#include "../../src/report/figures.h"
 #include "rich_result.h"
 
 static char *render(const char *format, const struct me_result *result)
@@ -99,6 +100,48 @@ static void make_large(struct me_result *result)
     result->summaries[2].place = 1;
 }
 
+/* One workload on one machine, of which a region is compared. */
+static void make_region(struct me_result *result)
+{
+    size_t repeats = 0, regions = 0, metrics = 0;
+    rich_frameworks(result);
+    result->machine_count = result->channel_count = 1;
+    for (size_t i = 0; i < result->repeat_count; i++) {
+        struct me_row_repeat row = result->repeats[i];
+        if (row.machine_id || strcmp(row.workload, "keras")) continue;
+        for (size_t k = 0; k < result->region_count; k++)
+            if (!result->regions[k].machine_id && result->regions[k].repeat == row.repeat)
+                result->regions[regions++] = result->regions[k];
+        result->repeats[repeats++] = row;
+    }
+    for (size_t i = 0; i < result->metric_count; i++)
+        if (!result->metrics[i].machine_id && !strcmp(result->metrics[i].workload, "keras"))
+            result->metrics[metrics++] = result->metrics[i];
+    result->repeat_count = repeats;
+    result->region_count = regions;
+    result->metric_count = metrics;
+    for (size_t i = 0; i < repeats; i++) result->repeats[i].repeat = (int32_t)i + 1;
+    for (size_t i = 0; i < regions; i++) result->regions[i].repeat = (int32_t)i / 4 + 1;
+    for (size_t i = 0; i < metrics; i++) result->metrics[i].repeat = (int32_t)i / 2 + 1;
+    snprintf(result->workload, sizeof result->workload, "keras");
+    assert_int_equal(me_result_rank(result, NULL), 0);
+}
+
+/* Several workloads on one machine: nothing to rank, but to compare. */
+static void make_one_machine(struct me_result *result)
+{
+    rich_frameworks(result);
+    result->machine_count = result->channel_count = 1;
+    for (size_t i = 0; i < result->repeat_count; i++)
+        if (result->repeats[i].machine_id) {
+            result->repeat_count = i;
+            break;
+        }
+    for (size_t i = 0; i < result->region_count; i++)
+        if (result->regions[i].machine_id) result->region_count = i;
+    assert_int_equal(me_result_rank(result, NULL), 0);
+}
+
 static void test_text(void **state)
 {
     (void)state;
@@ -107,6 +150,9 @@ static void test_text(void **state)
     check("text", "report_nothing.txt", make_nothing);
     check("text", "report_one_modelled.txt", make_model);
     check("text", "report_large.txt", make_large);
+    check("text", "report_frameworks.txt", rich_frameworks);
+    check("text", "report_region.txt", make_region);
+    check("text", "report_one_machine.txt", make_one_machine);
 }
 
 static void test_json(void **state)
@@ -121,12 +167,15 @@ static void test_csv(void **state)
     (void)state;
     check("csv", "report_many.csv", rich_many);
     check("csv", "report_nothing.csv", make_nothing);
+    check("csv", "report_frameworks.csv", rich_frameworks);
 }
 
 static void test_text_fits_its_width(void **state)
 {
     (void)state;
-    void (*const makers[])(struct me_result *) = {rich_many, rich_one, make_nothing, make_model, make_large};
+    void (*const makers[])(struct me_result *) = {rich_many,   rich_one,        make_nothing,
+                                                  make_model,  make_large,      rich_frameworks,
+                                                  make_region, make_one_machine};
     for (size_t i = 0; i < sizeof makers / sizeof makers[0]; i++) {
         struct me_result result;
         makers[i](&result);
@@ -180,6 +229,77 @@ static void test_statements(void **state)
     me_result_release(&result);
 }
 
+static void set_metrics(struct me_result *result, const char *workload, const char *name, double value)
+{
+    for (size_t i = 0; i < result->metric_count; i++) {
+        struct me_row_metric *row = &result->metrics[i];
+        if (!strcmp(row->workload, workload) && !strcmp(row->metric, name)) row->value = value;
+    }
+    assert_int_equal(me_result_rank(result, NULL), 0);
+}
+
+/* What is said of workloads follows from what they came to. */
+static void test_statements_on_workloads(void **state)
+{
+    (void)state;
+    struct me_result result;
+    make_one_machine(&result);
+    char *text = render("text", &result);
+    expect(text, "Least energy per sample: native, 402.8 uJ; keras 3.35 times that.", true);
+    expect(text, "pl takes 0.503 times the energy of native, and is not called better or worse", true);
+    expect(text, "Work in different units is not compared", true);
+    expect(text, "anking by energy", false); /* one machine */
+    free(text);
+    set_metrics(&result, "pl", "accuracy", 0.8712);
+    text = render("text", &result);
+    expect(text, "Least energy per sample: pl, 202.7 uJ; native 1.99 times that; keras 6.65 times that.",
+           true);
+    expect(text, "not called better", false);
+    free(text);
+    set_metrics(&result, "native", "loss", NAN);
+    text = render("text", &result);
+    expect(text, "Least energy per sample: pl, 202.7 uJ; keras 6.65 times that.", true);
+    expect(text,
+           "native takes 1.99 times the energy of pl, and is not called better or worse: its loss is no",
+           true);
+    expect(text, "green (native): its loss is no number: the training diverged", true);
+    free(text);
+    for (size_t i = 0; i < result.repeat_count; i++) /* another unit for each */
+        snprintf(result.repeats[i].work_unit, 24, "%.23s", result.repeats[i].workload);
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    text = render("text", &result);
+    expect(text, "Least energy", false);
+    expect(text, "times", false);
+    free(text);
+    me_result_release(&result);
+}
+
+static void test_units(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *unit, *one;
+    } cases[] = {{"samples", "sample"},
+                 {"images", "image"},
+                 {"tokens", "token"},
+                 {"GFLOP", "GFLOP"},
+                 {"GFLOPS", "GFLOPS"},
+                 {"GB", "GB"},
+                 {"passes", "passes"},
+                 {"bus", "bus"},
+                 {"focus", "focus"},
+                 {"loss", "loss"},
+                 {"gas", "gas"},
+                 {"boxes", "boxes"},
+                 {"", ""},
+                 {"s", "s"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char one[24];
+        me_figures_unit(one, sizeof one, cases[i].unit);
+        assert_string_equal(one, cases[i].one);
+    }
+}
+
 /* Names come from elsewhere: no escape sequence reaches the terminal, no bad byte reaches JSON. */
 static void test_hostile_names(void **state)
 {
@@ -191,7 +311,7 @@ static void test_hostile_names(void **state)
     assert_null(strchr(text, '\033'));
     for (const char *c = text; *c; c += me_utf8_sequence(c)) assert_int_not_equal(me_utf8_sequence(c), 0);
     expect(json, "\"a\\u001b[31mb\\t\\\"\\\\\\ufffd\\ufffd(\\ufffd\\ufffd\\n\"", true);
-    expect(csv, "0,\"a\033[31mb\t\"\"\\\xff\xc3(\xe2\x82\n\",3,", true);
+    expect(csv, "0,\"a\033[31mb\t\"\"\\\xff\xc3(\xe2\x82\n\",native,,3,", true);
     free(text);
     free(json);
     free(csv);
@@ -239,10 +359,16 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),       cmocka_unit_test(test_json),
-        cmocka_unit_test(test_csv),        cmocka_unit_test(test_text_fits_its_width),
-        cmocka_unit_test(test_statements), cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_formats),    cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_text_fits_its_width),
+        cmocka_unit_test(test_statements),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_statements_on_workloads),
+        cmocka_unit_test(test_units),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_utf8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

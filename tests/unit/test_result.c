@@ -44,6 +44,15 @@ static void add_region(struct me_record *record, const char *name, int repeat, u
     record->regions[record->region_count++] = call;
 }
 
+static void add_metric(struct me_record *record, const char *name, int repeat, double value)
+{
+    struct me_metric metric = {.repeat = repeat, .value = value};
+    snprintf(metric.name, sizeof metric.name, "%s", name);
+    record->metrics = realloc(record->metrics, (record->metric_count + 1) * sizeof metric);
+    assert_non_null(record->metrics);
+    record->metrics[record->metric_count++] = metric;
+}
+
 static void add_channels(struct me_record *record)
 {
     static const struct me_channel channels[CHANNELS] = {
@@ -382,8 +391,11 @@ static void test_region_without_a_tick(void **state)
     add(&rig);
     assert_int_equal(rig.result.region_count, 2);
     assert_string_equal(rig.result.regions[0].region, "still");
-    assert_true(isnan(rig.result.regions[0].energy_j));
+    assert_true(isnan(rig.result.regions[0].energy_j) && isnan(rig.result.regions[0].carbon_g));
+    assert_string_equal(rig.result.regions[0].note, "no tick of its counters in it");
     assert_near(rig.result.regions[1].energy_j, 24);
+    assert_near(rig.result.regions[1].carbon_g, 24 / 3.6e6 * 1.5 * 360);
+    assert_string_equal(rig.result.regions[1].note, "");
     assert_near(rig.result.repeats[2].energy_j, 90);
     tear_down(&rig);
 }
@@ -494,7 +506,7 @@ static void test_regions(void **state)
     }
 }
 
-static void test_regions_by_name_and_repeat(void **state)
+static void test_regions_by_repeat_and_begin(void **state)
 {
     (void)state;
     struct rig rig;
@@ -504,9 +516,10 @@ static void test_regions_by_name_and_repeat(void **state)
     add_region(&rig.record, "train", 2, 21, 22);
     add(&rig);
     assert_int_equal(rig.result.region_count, 3);
-    assert_string_equal(rig.result.regions[0].region, "load");
-    assert_string_equal(rig.result.regions[1].region, "train");
+    assert_string_equal(rig.result.regions[0].region, "train"); /* in the order of their begin */
+    assert_string_equal(rig.result.regions[1].region, "load");
     assert_int_equal(rig.result.regions[1].repeat, 1);
+    assert_int_equal(rig.result.regions[1].start_unix_ns - rig.result.regions[0].start_unix_ns, 100000000);
     assert_int_equal(rig.result.regions[2].repeat, 2);
     assert_near(rig.result.regions[2].energy_j, 6);
     tear_down(&rig);
@@ -551,6 +564,8 @@ static void test_append(void **state)
     struct rig a, b;
     set_up(&a);
     set_up(&b);
+    add_metric(&a.record, "loss", 1, 1);
+    add_metric(&b.record, "loss", 1, 2);
     add(&a);
     assert_int_equal(me_result_rank(&a.result, NULL), 0);
     assert_int_equal(me_result_add(&b.result, &b.machine, &b.record, 1, NULL), 0);
@@ -564,6 +579,9 @@ static void test_append(void **state)
     assert_int_equal(a.result.repeat_count, 9);
     assert_int_equal(a.result.energy_count, 9 * CHANNELS);
     assert_int_equal(a.result.series_count, 5); /* one idle series a machine */
+    assert_int_equal(a.result.metric_count, 3);
+    assert_int_equal(a.result.metrics[1].repeat, 2);
+    assert_near(a.result.metrics[1].value, 2);
     assert_int_equal(a.result.summary_count, 0);
     assert_string_equal(a.result.status, "interrupted");
     assert_int_equal(b.result.repeat_count, 6); /* untouched */
@@ -916,6 +934,99 @@ static void test_shorter_than_the_interval(void **state)
     assert_true(isnan(rig.result.regions[0].energy_j));
     assert_near(rig.result.regions[0].duration_s, 1.5); /* all of them, and each too short */
     assert_true(isnan(rig.result.regions[1].energy_j));
+    assert_string_equal(rig.result.regions[0].note, "shorter than the 1.2 s between two values of its meter");
+    tear_down(&rig);
+}
+
+/* A region with few values of a slow meter in each of its calls is coarse, as a phase is. */
+static void test_coarse_region(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t last;
+        const char *note;
+    } cases[] = {{29, "coarse: package-0 has a value each 0.14 s only"}, {30, ""}};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig rig;
+        set_up(&rig);
+        rig.record.channels[0].interval_s = i ? 0.1 : 0.14;
+        add_region(&rig.record, "train", 1, 16, cases[i].last);
+        add(&rig);
+        assert_string_equal(rig.result.regions[0].note, cases[i].note);
+        assert_true(rig.result.regions[0].energy_j > 0);
+        tear_down(&rig);
+    }
+}
+
+/* A fault inside a region is its own; the rest of the run has it too, and an earlier region has not. */
+static void test_fault_in_a_region(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    rig.record.series.readings[20 * CHANNELS].state = ME_READING_FAILED;
+    add_region(&rig.record, "load", 1, 16, 18);
+    add_region(&rig.record, "train", 1, 20, 28);
+    add(&rig);
+    assert_near(rig.result.regions[0].energy_j, 12);
+    assert_true(isnan(rig.result.regions[1].energy_j) && isnan(rig.result.regions[1].carbon_g));
+    assert_string_equal(rig.result.regions[1].note, "package-0: the reading at the begin or the end failed");
+    tear_down(&rig);
+}
+
+/* What is compared must be there: the machine's status says so where it is not. */
+static void test_compared_region(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *region, *status, *reason;
+    } cases[] = {
+        {"", "ok", ""},
+        {"train", "ok", ""},
+        {"trian", "failed", "repeat 1: no region trian was marked"},
+        {"still", "failed", "repeat 1: energy of still not known: no tick of its counters in it"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        snprintf(rig.record.spans[2].workload, 96, "gemm --precision single");
+        snprintf(rig.record.spans[2].region, 48, "%s", cases[i].region);
+        memcpy(&rig.record.series.readings[17 * CHANNELS], &rig.record.series.readings[16 * CHANNELS],
+               CHANNELS * sizeof(struct me_reading));
+        add_region(&rig.record, "train", 1, 16, 20);
+        add_region(&rig.record, "still", 1, 16, 17);
+        add(&rig);
+        assert_string_equal(rig.result.repeats[2].workload, "gemm --precision single");
+        assert_string_equal(rig.result.repeats[2].region, cases[i].region);
+        assert_string_equal(rig.result.machines[0].status, cases[i].status);
+        assert_string_equal(rig.result.machines[0].reason, cases[i].reason);
+        tear_down(&rig);
+    }
+}
+
+/* Metrics of run phases only, the last word of each, with the workload that told them. */
+static void test_metrics(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    snprintf(rig.record.spans[2].workload, 96, "keras");
+    rig.record.spans[1].repeat = 2; /* a warm-up whose number no run has */
+    add_metric(&rig.record, "loss", 1, 2.5);
+    add_metric(&rig.record, "accuracy", 1, 0.5);
+    add_metric(&rig.record, "loss", 1, NAN);
+    add_metric(&rig.record, "loss", 2, 7);
+    add_metric(&rig.record, "loss", 3, 8);
+    assert_int_equal(me_result_add(&rig.result, &rig.machine, &rig.record, 4, NULL), 0);
+    assert_int_equal(rig.result.metric_count, 2);
+    const struct me_row_metric *rows = rig.result.metrics;
+    assert_string_equal(rows[0].metric, "accuracy");
+    assert_string_equal(rows[0].workload, "keras");
+    assert_int_equal(rows[0].machine_id, 1);
+    assert_int_equal(rows[0].repeat, 5);
+    assert_near(rows[0].value, 0.5);
+    assert_string_equal(rows[1].metric, "loss");
+    assert_true(isnan(rows[1].value));
     tear_down(&rig);
 }
 
@@ -949,7 +1060,7 @@ int main(void)
         cmocka_unit_test(test_failed_counter_is_no_stall),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_regions),
-        cmocka_unit_test(test_regions_by_name_and_repeat),
+        cmocka_unit_test(test_regions_by_repeat_and_begin),
         cmocka_unit_test(test_first_repeat),
         cmocka_unit_test(test_several_machines),
         cmocka_unit_test(test_append),
@@ -965,6 +1076,10 @@ int main(void)
         cmocka_unit_test(test_coarse),
         cmocka_unit_test(test_activities),
         cmocka_unit_test(test_shorter_than_the_interval),
+        cmocka_unit_test(test_coarse_region),
+        cmocka_unit_test(test_fault_in_a_region),
+        cmocka_unit_test(test_compared_region),
+        cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,6 +409,302 @@ static void test_statistics(void **state)
     me_result_release(&result);
 }
 
+/* --- workloads, regions, metrics ---------------------------------------------------------------- */
+
+/* A run: on a machine, of a workload, with what its region `train` used, and what it came to. */
+struct run {
+    int machine;
+    const char *workload, *region; /* region: what is compared */
+    double run_j, train_j;         /* train_j: 0: not marked, NAN: marked, not known */
+    double accuracy, loss;         /* 0: not told */
+    int exit_status;
+};
+/* What a summary must say; energy_j 0: n is 0. */
+struct expected {
+    int machine;
+    const char *workload;
+    int n;
+    double energy_j;
+    int group, place;
+    const char *says; /* NULL: nothing */
+};
+#define NOT_TOLD 0
+
+static void add_metric(struct me_result *result, const struct me_row_repeat *run, const char *name,
+                       double value)
+{
+    if (value == NOT_TOLD) return;
+    struct me_row_metric *row = &result->metrics[result->metric_count++];
+    *row = (struct me_row_metric){.machine_id = run->machine_id, .repeat = run->repeat, .value = value};
+    memcpy(row->workload, run->workload, sizeof row->workload);
+    snprintf(row->metric, sizeof row->metric, "%s", name);
+}
+
+static void add_region(struct me_result *result, const struct me_row_repeat *run, const char *name,
+                       double energy_j)
+{
+    struct me_row_region *row = &result->regions[result->region_count++];
+    *row = (struct me_row_region){.machine_id = run->machine_id,
+                                  .repeat = run->repeat,
+                                  .calls = 1,
+                                  .duration_s = 1,
+                                  .energy_j = energy_j,
+                                  .carbon_g = energy_j * 3};
+    snprintf(row->region, sizeof row->region, "%s", name);
+    if (isnan(energy_j)) snprintf(row->note, sizeof row->note, "no tick of its counters in it");
+}
+
+/* Machines 0 .. machines - 1 with a counter of the package; the repeats of a machine are numbered as they come. */
+static void build_runs(struct me_result *result, int machines, const struct run *runs, size_t n)
+{
+    *result = (struct me_result){0};
+    result->machines = calloc((size_t)machines, sizeof *result->machines);
+    result->channels = calloc((size_t)machines, sizeof *result->channels);
+    result->repeats = calloc(n + 1, sizeof *result->repeats);
+    result->regions = calloc(2 * n + 1, sizeof *result->regions);
+    result->metrics = calloc(2 * n + 1, sizeof *result->metrics);
+    assert_true(result->machines && result->channels && result->repeats && result->regions &&
+                result->metrics);
+    for (int id = 0; id < machines; id++) {
+        struct me_row_machine *machine = &result->machines[result->machine_count++];
+        struct me_row_channel *channel = &result->channels[result->channel_count++];
+        *machine = (struct me_row_machine){.machine_id = id, .status = "ok"};
+        *channel = (struct me_row_channel){
+            .machine_id = id, .scope = "package", .cls = "counter", .provenance = "live", .counted = 1};
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct me_row_repeat *row = &result->repeats[result->repeat_count++];
+        int repeat = 1;
+        for (size_t before = 0; before < i; before++) repeat += runs[before].machine == runs[i].machine;
+        *row = (struct me_row_repeat){.machine_id = runs[i].machine,
+                                      .repeat = repeat,
+                                      .phase = "run",
+                                      .duration_s = 4,
+                                      .energy_j = runs[i].run_j,
+                                      .carbon_g = runs[i].run_j * 2,
+                                      .work = 100,
+                                      .work_unit = "samples",
+                                      .exit_status = runs[i].exit_status};
+        snprintf(row->workload, sizeof row->workload, "%s", runs[i].workload);
+        snprintf(row->region, sizeof row->region, "%s", runs[i].region);
+        add_region(result, row, "import", 1000);
+        if (runs[i].train_j != 0) add_region(result, row, "train", runs[i].train_j);
+        add_metric(result, row, "accuracy", runs[i].accuracy);
+        add_metric(result, row, "loss", runs[i].loss);
+    }
+}
+
+static const struct me_row_summary *find_summary(const struct me_result *result, int machine,
+                                                 const char *workload)
+{
+    for (size_t i = 0; i < result->summary_count; i++)
+        if (result->summaries[i].machine_id == machine && !strcmp(result->summaries[i].workload, workload))
+            return &result->summaries[i];
+    fail_msg("no summary of machine %d, %s", machine, workload);
+    return NULL;
+}
+
+static void check_summary(const char *what, const struct me_result *result, const struct expected *expected)
+{
+    const struct me_row_summary *row = find_summary(result, expected->machine, expected->workload);
+    bool right =
+        row->n == expected->n && row->group == expected->group && row->place == expected->place &&
+        (expected->n ? fabs(row->energy_mean_j - expected->energy_j) < 1e-9 : isnan(row->energy_mean_j)) &&
+        (expected->says ? strstr(row->reason, expected->says) != NULL : !row->reason[0]);
+    if (!right)
+        fail_msg("%s: machine %d, %s: n %d, %g J, group %d, place %d, \"%s\"", what, row->machine_id,
+                 row->workload, row->n, row->energy_mean_j, row->group, row->place, row->reason);
+}
+
+/* One workload on two or three machines: which repeats enter, and who is placed. */
+static void test_outcomes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct run runs[6]; /* workload NULL ends */
+        struct expected expected[3];
+    } cases[] = {
+        {"the region is compared, not the run",
+         {{0, "keras", "train", 100, 20, 0, 0, 0}, {1, "keras", "train", 50, 30, 0, 0, 0}},
+         {{0, "keras", 1, 20, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"the whole run is",
+         {{0, "keras", "", 100, 20, 0, 0, 0}, {1, "keras", "", 50, 30, 0, 0, 0}},
+         {{0, "keras", 1, 100, 1, 2, NULL}, {1, "keras", 1, 50, 1, 1, NULL}}},
+        {"of a run that is not known the region may be",
+         {{0, "keras", "train", NAN, 20, 0, 0, 0}, {1, "keras", "train", 50, 30, 0, 0, 0}},
+         {{0, "keras", 1, 20, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"region missing in one repeat",
+         {{0, "keras", "train", 100, 20, 0, 0, 0},
+          {0, "keras", "train", 100, 0, 0, 0, 0},
+          {1, "keras", "train", 50, 30, 0, 0, 0}},
+         {{0, "keras", 1, 20, 1, 1, "1 of 2 repeats do not count; repeat 2: no region train was marked"},
+          {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"region missing in all",
+         {{0, "keras", "train", 100, 0, 0, 0, 0}, {1, "keras", "train", 50, 30, 0, 0, 0}},
+         {{0, "keras", 0, 0, 0, 0, "repeat 1: no region train was marked"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"region not known",
+         {{0, "keras", "train", 100, NAN, 0, 0, 0}, {1, "keras", "train", 50, 30, 0, 0, 0}},
+         {{0, "keras", 0, 0, 0, 0, "repeat 1: energy of train not known: no tick of its counters in it"},
+          {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"accuracy clearly below the best",
+         {{0, "keras", "train", 9, 5, 0.712, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0,
+           "not ranked: its test accuracy 0.712 is clearly below the best of its group, 0.871"},
+          {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"accuracy a little below the best",
+         {{0, "keras", "train", 9, 5, 0.851, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"a little more than a little",
+         {{0, "keras", "train", 9, 5, 0.8509, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0, "clearly below"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"the mean accuracy is judged",
+         {{0, "keras", "train", 9, 5, 0.80, 0, 0},
+          {0, "keras", "train", 9, 5, 0.93, 0, 0},
+          {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 2, 5, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"a repeat that does not enter has no say",
+         {{0, "keras", "train", 9, 5, 0.99, 0, 3},
+          {0, "keras", "train", 9, 5, 0.87, 0, 0},
+          {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 1, "1 of 2 repeats do not count; repeat 1: the workload's exit status was 3"},
+          {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"accuracy not told where another one did",
+         {{0, "keras", "train", 9, 5, NOT_TOLD, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0, "not ranked: it told no test accuracy, and others of its group did"},
+          {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"loss is nan",
+         {{0, "keras", "train", 9, 5, 0.871, NAN, 0}, {1, "keras", "train", 50, 30, 0.871, 0.4, 0}},
+         {{0, "keras", 1, 5, 1, 0, "not ranked: its loss is no number"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"loss is infinite in one repeat, alone in its group",
+         {{0, "keras", "train", 9, 5, 0, INFINITY, 0}, {0, "keras", "train", 9, 5, 0, 0.5, 0}},
+         {{0, "keras", 2, 5, 1, 0, "not ranked: its loss is no number"},
+          {0, "keras", 2, 5, 1, 0, "diverged"}}},
+        {"loss told by one only is no matter",
+         {{0, "keras", "train", 9, 5, 0, 0.4, 0}, {1, "keras", "train", 50, 30, 0, NOT_TOLD, 0}},
+         {{0, "keras", 1, 5, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"a diverged one's accuracy is no measure for others",
+         {{0, "keras", "train", 9, 5, 0.99, NAN, 0}, {1, "keras", "train", 50, 30, 0.871, 0.4, 0}},
+         {{0, "keras", 1, 5, 1, 0, "diverged"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"accuracy is nan",
+         {{0, "keras", "train", 9, 5, NAN, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0, "its test accuracy is no number"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct me_result result;
+        size_t n = 0;
+        while (n < 6 && cases[i].runs[n].workload) n++;
+        build_runs(&result, cases[i].runs[n - 1].machine + 1, cases[i].runs, n);
+        for (int round = 0; round < 2; round++) { /* ranked again, the same */
+            assert_int_equal(me_result_rank(&result, NULL), 0);
+            for (size_t k = 0; k < 2; k++) check_summary(cases[i].what, &result, &cases[i].expected[k]);
+        }
+        me_result_release(&result);
+    }
+}
+
+/* Two workloads in turns on three machines; one machine ran nothing, one fails in one of them, and one has its
+ * energy from a model. */
+static void test_workloads(void **state)
+{
+    (void)state;
+    static const struct run runs[] = {
+        {0, "zeta", "train", 90, 20, 0.9, 0, 0}, {0, "alpha", "", 60, 10, 0.7, 0, 0},
+        {0, "zeta", "train", 90, 22, 0.9, 0, 0}, {0, "alpha", "", 62, 10, 0.7, 0, 0},
+        {1, "zeta", "train", 80, 30, 0.9, 0, 0}, {1, "alpha", "", 50, 10, 0.7, 0, 3},
+        {1, "zeta", "train", 80, 32, 0.9, 0, 0}, {1, "alpha", "", 50, 10, 0.7, 0, 3},
+        {2, "zeta", "train", 70, 1, 0.1, 0, 0},  {2, "alpha", "", 40, 1, 0.1, 0, 0},
+    };
+    static const struct expected expected[] = {
+        {0, "zeta", 2, 21, 1, 1, NULL}, /* in the order of their first repeats */
+        {1, "zeta", 2, 31, 1, 2, NULL}, /* what failed was alpha */
+        {2, "zeta", 1, 1, 2, 1, NULL},  /* modelled: a group of its own, where 0.1 is the best there is */
+        {3, "zeta", 0, 0, 0, 0, "skipped: no route"},
+        {0, "alpha", 2, 61, 3, 1, NULL},
+        {1, "alpha", 0, 0, 0, 0, "failed: repeat 2: the workload exited with status 3"},
+        {2, "alpha", 1, 40, 4, 1, NULL},
+        {3, "alpha", 0, 0, 0, 0, "skipped: no route"},
+    };
+    struct me_result result;
+    build_runs(&result, 4, runs, sizeof runs / sizeof *runs);
+    snprintf(result.machines[1].status, 16, "failed");
+    snprintf(result.machines[1].reason, 64, "repeat 2: the workload exited with status 3");
+    snprintf(result.machines[3].status, 16, "skipped");
+    snprintf(result.machines[3].reason, 64, "no route");
+    snprintf(result.channels[2].cls, 16, "modelled");
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_int_equal(result.summary_count, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(result.summaries[i].machine_id, expected[i].machine);
+        assert_string_equal(result.summaries[i].workload, expected[i].workload);
+        assert_string_equal(result.summaries[i].region, i < 4 ? "train" : "");
+        check_summary("two workloads", &result, &expected[i]);
+    }
+    me_result_release(&result);
+}
+
+/* A workload that failed beside the one that the machine's reason is about has a reason of its own. */
+static void test_two_workloads_fail(void **state)
+{
+    (void)state;
+    static const struct run runs[] = {{0, "a", "", 9, 1, 0, 0, 3}, {0, "b", "train", 9, 0, 0, 0, 0}};
+    struct me_result result;
+    build_runs(&result, 1, runs, 2);
+    snprintf(result.machines[0].status, 16, "failed");
+    snprintf(result.machines[0].reason, 64, "repeat 1: the workload exited with status 3");
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_string_equal(result.summaries[0].reason, "failed: repeat 1: the workload exited with status 3");
+    assert_string_equal(result.summaries[1].reason, "repeat 2: no region train was marked");
+    snprintf(result.machines[0].status, 16, "interrupted"); /* of the machine: it concerns both */
+    snprintf(result.machines[0].reason, 64, "by the user");
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_string_equal(result.summaries[1].reason, "interrupted: by the user");
+    me_result_release(&result);
+}
+
+/* Work, carbon and time are those of the region; the unit's rate follows. */
+static void test_region_statistics(void **state)
+{
+    (void)state;
+    static const struct run runs[] = {{0, "keras", "train", 100, 20, 0.8, 0.5, 0},
+                                      {0, "keras", "train", 100, 30, 0.9, 0.3, 0},
+                                      {0, "keras", "train", 100, 0, 0.1, 9.0, 0}};
+    struct me_result result;
+    build_runs(&result, 1, runs, 3);
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    const struct me_row_summary *row = &result.summaries[0];
+    assert_int_equal(row->n, 2);
+    assert_true(row->energy_mean_j == 25 && row->carbon_mean_g == 75 && row->duration_mean_s == 1);
+    assert_true(row->power_mean_w == 25);
+    assert_true(fabs(row->j_per_work - 50. / 200) < 1e-15);
+    assert_true(fabs(row->g_per_work - 150. / 200) < 1e-15);
+    assert_true(row->work_per_s == 100);
+    assert_true(fabs(row->accuracy - 0.85) < 1e-15 && fabs(row->loss - 0.4) < 1e-15);
+    me_result_release(&result);
+}
+
+/* No repeat anywhere: a row a machine, of no workload. Appended runs meant for another region: the same region is
+ * compared of all. */
+static void test_edges_of_workloads(void **state)
+{
+    (void)state;
+    static const struct run runs[] = {{0, "keras", "train", 100, 20, 0, 0, 0},
+                                      {0, "keras", "", 100, 30, 0, 0, 0}};
+    struct me_result result;
+    build_runs(&result, 2, NULL, 0);
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_int_equal(result.summary_count, 2);
+    assert_string_equal(result.summaries[1].workload, "");
+    assert_string_equal(result.summaries[1].reason, "no repeat was measured");
+    assert_true(isnan(result.summaries[0].accuracy) && isnan(result.summaries[0].g_per_work));
+    me_result_release(&result);
+    build_runs(&result, 1, runs, 2);
+    assert_int_equal(me_result_rank(&result, NULL), 0);
+    assert_int_equal(result.summary_count, 1);
+    assert_true(result.summaries[0].energy_mean_j == 25);
+    me_result_release(&result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +718,11 @@ int main(void)
         cmocka_unit_test(test_bases),
         cmocka_unit_test(test_which_repeats_enter),
         cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_workloads),
+        cmocka_unit_test(test_two_workloads_fail),
+        cmocka_unit_test(test_region_statistics),
+        cmocka_unit_test(test_edges_of_workloads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

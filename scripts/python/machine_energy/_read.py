@@ -6,17 +6,16 @@
     result.summary.attrs["units"]["energy_mean_j"]  # "J"
     result.series(1, 1).plot()                    # samples of machine 1, repeat 1
 
-Needs h5py and pandas (Debian: python3-h5py python3-pandas). As a program it prints the summary.
+Needs h5py and pandas (Debian: python3-h5py python3-pandas). `python3 -m machine_energy exp1` prints the summary.
 """
 import pathlib
-import sys
 
 import h5py
 import pandas as pd
 
 FORMAT = "machine-energy"
 FORMAT_VERSION = 1
-TABLES = ("machines", "channels", "repeats", "energies", "activities", "regions", "summary")
+TABLES = ("machines", "channels", "repeats", "energies", "activities", "regions", "metrics", "summary")
 
 
 class Result:
@@ -31,10 +30,11 @@ class Result:
             if self.attrs["format_version"] > FORMAT_VERSION:
                 raise ValueError(
                     f"{self.path}: of format {self.attrs['format_version']}, this reader knows up to "
-                    f"{FORMAT_VERSION}; use a newer machine_energy.py"
+                    f"{FORMAT_VERSION}; use a newer machine_energy"
                 )
             for table in TABLES:
-                setattr(self, table, _frame(file[table]))
+                # A table that came later is not in files of earlier programs.
+                setattr(self, table, _frame(file[table]) if table in file else pd.DataFrame())
             self.series_keys = sorted(
                 (int(machine), int(repeat))
                 for machine, repeats in file["series"].items()
@@ -102,9 +102,3 @@ def _samples(group, dataset):
     frame = pd.DataFrame(group[dataset][()], index=time, columns=channels)
     frame.attrs["units"] = dict(zip(channels, _plain(group[dataset].attrs["units"])))
     return frame
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: machine_energy.py EXPERIMENT")
-    print(read(sys.argv[1]).summary.to_string(index=False))
