@@ -15,10 +15,11 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from host import (ABSENT_IP, HEAD_IP, HERE, MPI_PROGRAMS, NETWORK, PREFIX, PRIVATE, Head, Host, HostSpec, User,
-                  me_test, zone)
+import cgroups
+from host import (ABSENT_IP, ENGINE_PROGRAMS, HEAD_IP, HERE, MPI_PROGRAMS, NETWORK, PREFIX, PRIVATE, Head, Host,
+                  HostSpec, User, me_test, zone)
 
-__all__ = ["ABSENT_IP", "MPI_PROGRAMS", "Cluster", "Head", "Host", "HostSpec", "User", "zone"]
+__all__ = ["ABSENT_IP", "ENGINE_PROGRAMS", "MPI_PROGRAMS", "Cluster", "Head", "Host", "HostSpec", "User", "zone"]
 SSHD_CONFIG = """ListenAddress 0.0.0.0
 PidFile /run/sshd.pid
 UsePAM {pam}
@@ -44,6 +45,7 @@ class Cluster:
     def __init__(self, folder, hosts, head=None, build=None, rig=None, share=(), trust=True):
         self.folder = Path(folder).resolve()
         self.id = secrets.token_hex(6)
+        self.cgroup = cgroups.PREFIX + self.id
         self.build = str(build) if build else None
         if not build:
             with contextlib.suppress(FileNotFoundError):
@@ -78,7 +80,7 @@ class Cluster:
         self.make_keys()
         orders = [self.order(spec, number) for number, spec in enumerate([self.head_spec, *self.specs])]
         try:
-            self.start({"hosts": orders})
+            self.start({"hosts": orders, "cgroup": self.cgroup if any(spec.engine for spec in self.flat()) else ""})
             self.write_ssh_config()
             if self.trust:
                 self.head.trust(self.hosts.values())
@@ -142,7 +144,7 @@ class Cluster:
             user.uid = user.uid or (0 if user.name == "root" else 2000 + number)
             keys = ([self.public_key()] if user.key else []) + user.authorized_keys
             taken.append({"name": user.name, "password": user.password, "uid": user.uid, "home": user.home,
-                          "shell": user.shell, "authorized_keys": keys})
+                          "shell": user.shell, "groups": list(user.groups), "authorized_keys": keys})
         return taken
 
     def shares(self, is_head):

@@ -16,6 +16,8 @@ import sys
 import time
 import traceback
 
+import cgroups
+
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 CLONE_ALL = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
@@ -129,16 +131,17 @@ class HostInit:
             bind(source, target, True)
 
     def hide_programs(self):
-        """Programs that are truly not there: /usr/bin as links to all its entries but these."""
+        """Programs that are truly not there: /usr/bin and /usr/local/bin as links to all their entries but these."""
         if not self.spec["hide"]:
             return
         os.makedirs("/run/ground/usr")
         mount("/usr", "/run/ground/usr", None, MS_BIND)
-        names = os.listdir("/usr/bin")
-        mount("tmpfs", "/usr/bin", "tmpfs", 0, "mode=0755")
-        for name in names:
-            if not any(fnmatch.fnmatch(name, pattern) for pattern in self.spec["hide"]):
-                os.symlink(f"/run/ground/usr/bin/{name}", f"/usr/bin/{name}")
+        for folder in ("/usr/bin", "/usr/local/bin"):
+            names = os.listdir(folder)
+            mount("tmpfs", folder, "tmpfs", 0, "mode=0755")
+            for name in names:
+                if not any(fnmatch.fnmatch(name, pattern) for pattern in self.spec["hide"]):
+                    os.symlink(f"/run/ground{folder}/{name}", f"{folder}/{name}")
 
     def mount_sys_class(self):
         if self.spec["container"]:
@@ -179,13 +182,27 @@ class HostInit:
             with open(path) as lines:
                 return "".join(line for line in lines if line.split(":")[0] not in ours)
 
-        passwd, shadow, group = others("/etc/passwd"), others("/etc/shadow"), others("/etc/group")
+        passwd, shadow, group = others("/etc/passwd"), others("/etc/shadow"), self.with_members(others("/etc/group"))
         for user in ours.values():
             secret = crypt(user["password"]) if user["password"] else "*"
             passwd += f"{user['name']}:x:{user['uid']}:{user['uid']}::{user['home']}:{user['shell']}\n"
             shadow += f"{user['name']}:{secret}:19000:0:99999:7:::\n"
             group += f"{user['name']}:x:{user['uid']}:\n"
         return {"passwd": passwd, "shadow": shadow, "group": group}
+
+    def with_members(self, text):
+        """The text of /etc/group with our users in the groups that they are members of."""
+        members = {}
+        for user in self.spec["users"]:
+            for name in user["groups"]:
+                members.setdefault(name, []).append(user["name"])
+        lines = []
+        for line in text.splitlines():
+            more = members.pop(line.split(":")[0], [])
+            lines.append(line if not more else ",".join(filter(None, [line, *more])).replace(":,", ":"))
+        if members:
+            raise RuntimeError(f"/etc/group has no {', '.join(members)}")
+        return "\n".join(lines) + "\n"
 
     @staticmethod
     def make_home(user):
@@ -362,11 +379,15 @@ def main():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the raiser
     spec = json.loads(sys.stdin.buffer.raw.readline())
+    remover, held = cgroups.start_remover(spec["cgroup"]) if spec["cgroup"] else (0, -1)
     unshare(CLONE_ALL)
     pid = os.fork()
     if pid == 0:
         ground_main(spec)
     os.waitpid(pid, 0)  # returns when all that was in the ground has ended
+    if remover:
+        os.close(held)
+        os.waitpid(remover, 0)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ HEAD_IP = NETWORK + "1"
 PRIVATE = {"/tmp": "1g", "/root": "1g", "/home": "1g", "/run": "64m", "/var/tmp": "64m", "/var/log": "64m",
            "/dev/shm": "2g"}
 MPI_PROGRAMS = ("mpirun*", "mpiexec*", "orted*", "orterun*", "orte-*", "prte*", "prun*", "ompi_info*", "ompi-*")
+ENGINE_PROGRAMS = ("docker*", "containerd*", "runc", "podman*", "crun", "nerdctl*")
 
 
 def zone(directory="intel-rapl:0", name="package-0", power=50, mode="0444", **keys):
@@ -36,6 +37,7 @@ class User:
     key: bool = True         # the ground's key logs in
     uid: int = 0             # 0: the next free one; root is 0
     shell: str = "/bin/bash"
+    groups: tuple = ()       # of the machine's own: "docker"
     authorized_keys: list = field(default_factory=list)  # more public keys
 
     @property
@@ -63,9 +65,10 @@ class HostSpec:
     host_key_types: tuple = ("ed25519",)
     boot_id: str = ""                                 # "": a fresh one
     private: dict = field(default_factory=dict)       # {"/home": "64k"}: size of its own tmpfs there
-    hide: tuple = ()                                  # patterns of programs in /usr/bin that are not there
+    hide: tuple = ()                                  # patterns of programs in /usr[/local]/bin that are not there
     files: dict = field(default_factory=dict)         # {path: text or (text, mode)} over files that exist
     binds: dict = field(default_factory=dict)         # {path: source}: e.g. {"/usr/local/bin": build}
+    engine: bool = False                              # an engine.Engine will run here
     writable_root: bool = False                       # else only the private directories can be written
     containers: list = field(default_factory=list)    # HostSpecs that share this machine's boot id and meter
 
@@ -112,7 +115,7 @@ class Host:
                  f"--wdns={cwd or self.default_cwd(user)}"]
         if user != "root":
             uid = self.users[user].uid
-            words += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+            words += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--init-groups"]
         return words + ["--", *map(str, argv)] if user == "root" else words + list(map(str, argv))
 
     def default_cwd(self, user):
