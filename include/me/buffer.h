@@ -24,6 +24,8 @@ void me_buffer_puts(struct me_buffer *buf, const char *text);
 void me_buffer_printf(struct me_buffer *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Appends `text` quoted for a POSIX shell, always within single quotes. */
 void me_buffer_shell_quoted(struct me_buffer *buf, const char *text);
+/* Appends `text` as a JSON string in UTF-8; a byte that is none becomes U+FFFD. */
+void me_buffer_json_quoted(struct me_buffer *buf, const char *text);
 /* Forgets the content, keeps the memory and clears `failed`. */
 void me_buffer_clear(struct me_buffer *buf);
 /* Frees; the buffer is then as after ME_BUFFER_INIT. NULL-safe. */

@@ -92,6 +92,12 @@ struct me_plan {
     size_t strip_count;
 };
 void me_plan_release(struct me_plan *plan);
+/* The plan's machine of this id; NULL: it has none. */
+struct me_plan_machine *me_plan_find(const struct me_plan *plan, int id);
+/* What the options ask for, after me_experiment_check. Their texts and their command may point into the plan
+ * itself; all are copied. */
+int me_plan_set_experiment(struct me_plan *plan, const struct me_options_experiment *experiment,
+                           struct me_error *err);
 
 /* src/config/args.c: may the JSON text be the arguments of a function? An object or an array. */
 int me_config_check_args(const char *text, struct me_error *err);

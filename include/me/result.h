@@ -136,6 +136,9 @@ int me_result_append(struct me_result *base, const struct me_result *more, struc
 /* Trainings whose test accuracies differ by more came out clearly unlike: of 10,000 images the standard
  * error is 0.0033, seeds spread by as much again, and this is four times both together. */
 #define ME_ACCURACY_CLEARLY 0.02
+/* An accuracy as a share of 1: some tell it so, others in percent, which is taken for what is above 1. NaN: it is
+ * neither. */
+double me_accuracy_share(double accuracy);
 /* (Re)builds the summaries, one a machine and workload: statistics, groups, places. Compared is the energy
  * of the rows' region. A machine whose accuracy is clearly below the best of its group, is not known
  * where others told one, or whose loss is no number, gets no place and a reason. */

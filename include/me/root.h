@@ -23,6 +23,8 @@ struct me_root {
     char path[256]; /* for messages */
 };
 
+/* The root that is taken where none is named: the environment's ME_ROOT, else "/". */
+const char *me_root_default(void);
 int me_root_open(struct me_root *root, const char *path, struct me_error *err);
 void me_root_close(struct me_root *root); /* NULL-safe, twice is fine */
 

@@ -37,10 +37,10 @@ enum me_fault {
                          * begin or the end of the span, or all the while: what is missing, or was there
                          * before, is not known */
     ME_FAULT_BACKWARDS, /* a counter without a range ran backwards, or one with a range fell by more than
-                         * its maximum power makes a wrap of: it was set back */
-    ME_FAULT_RANGE,     /* a reading that cannot be: at or above the counter's range; more than twice what
-                         * its maximum power, if known, makes since it last moved (and a stall's time
-                         * before); or a gauge whose integral is negative or beyond what an energy holds */
+                         * four times its maximum power makes a wrap of: it was set back */
+    ME_FAULT_RANGE,     /* a reading that cannot be: at or above the counter's range; more than ten times
+                         * what its maximum power, if known, makes since it last moved (and a stall's
+                         * time before); or a gauge whose integral is negative or beyond what an energy holds */
     ME_FAULT_SHORT,     /* a counter that did not tick in a whole phase, or a phase shorter than the
                          * channel's interval; me_series_energy gives a number for it */
     ME_FAULT_GAP,       /* a channel with an interval that was not read for more than 1 s and 10 of them */

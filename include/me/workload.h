@@ -66,18 +66,31 @@ void me_workload_argv_free(char **argv);
  * cure, in one line. */
 bool me_workload_check(const struct me_workload_entry *entry, const struct me_workload_place *place,
                        char *text, size_t size);
+/* What checks leave behind between the two calls, also in a session of its own, is ended by the second one.
+ * Every new child of the process is taken for theirs, so one thread only does this. */
+struct me_strays;
+int me_strays_watch(struct me_strays **out, struct me_error *err);
+void me_strays_end(struct me_strays *strays); /* NULL-safe */
 
 /* --- files for every machine --------------------------------------------------------------------- */
 
 #define ME_PARCEL_BYTES_MAX (512u << 20)
-/* Puts the files and folders of plan->with and the file of plan->function into one buffer, with their
- * modes; of a path only its last part is kept. Unreadable, too big, or two of one name: ME_E_INPUT. */
+/* A parcel is those files as bytes, as they go from the head to every machine; src/workload/parcel.h has its
+ * form. This puts the files and folders of plan->with and the file of plan->function into one, with their
+ * modes; of a path only its last part is kept. With none of them `out` stays as it is. Unreadable, too big, or
+ * two of one name: ME_E_INPUT. */
 int me_workload_pack(const struct me_plan *plan, struct me_buffer *out, struct me_error *err);
-/* Makes the folder (0700) and fills it: the parcel's files (len 0: none), our scripts and the module of
- * marks where the plan needs Python, under names that no file of the user takes the place of. Bytes that are
- * no parcel, or a name that leaves the folder, are an ME_E_RUN. */
-int me_workload_unpack(const struct me_plan *plan, const void *parcel, size_t len, const char *folder,
-                       struct me_error *err);
+/* Makes the folder (0700) and fills it: the parcel's files (len 0: none), and in ME_WORKLOAD_OWN_FILES, a name
+ * that no file of the user can have, our scripts and the module of marks. Those are always there, since a
+ * plain command may be Python too. Bytes that are no parcel, or a name that leaves the folder, are an
+ * ME_E_RUN. */
+int me_workload_unpack(const void *parcel, size_t len, const char *folder, struct me_error *err);
+/* The same for a parcel that comes in pieces, into a folder that is there and has our files already. */
+struct me_unpacking;
+int me_unpacking_begin(struct me_unpacking **out, const char *folder, struct me_error *err);
+int me_unpacking_take(struct me_unpacking *unpacking, const void *bytes, size_t len, struct me_error *err);
+int me_unpacking_end(struct me_unpacking *unpacking, struct me_error *err); /* -1: something is missing */
+void me_unpacking_release(struct me_unpacking *unpacking);                  /* NULL-safe */
 /* Removes the folder with all that is in it; follows no link. */
 void me_workload_remove(const char *folder);
 
@@ -106,7 +119,9 @@ struct me_child_event {
     enum me_child_event_type type;
     char name[48];
     double amount;
-    int exit_status; /* 0..255, or 256 + signal */
+    int exit_status;  /* 0..255, or 256 + signal */
+    uint64_t read;    /* marks of one number were read from the pipe together; from 1 */
+    int64_t since_ns; /* a mark was written at this moment, or later: the pipe was empty then */
 };
 
 struct me_child;

@@ -1,4 +1,5 @@
 #include "me/buffer.h"
+#include "me/utf8.h"
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +68,24 @@ void me_buffer_shell_quoted(struct me_buffer *buf, const char *text)
             me_buffer_append(buf, c, 1);
     }
     me_buffer_puts(buf, "'");
+}
+
+void me_buffer_json_quoted(struct me_buffer *buf, const char *text)
+{
+    me_buffer_puts(buf, "\"");
+    for (size_t len; *text; text += len ? len : 1) {
+        unsigned char c = (unsigned char)*text;
+        len = me_utf8_sequence(text);
+        if (c == '"' || c == '\\')
+            me_buffer_printf(buf, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            me_buffer_printf(buf, "\\u%04x", c);
+        else if (len)
+            me_buffer_append(buf, text, len);
+        else
+            me_buffer_puts(buf, "\\ufffd"); /* RFC 8259 wants valid UTF-8 */
+    }
+    me_buffer_puts(buf, "\"");
 }
 
 void me_buffer_clear(struct me_buffer *buf)

@@ -18,10 +18,23 @@ const char *me_provenance_name(enum me_provenance p)
     return names[p];
 }
 
+const char *me_root_default(void)
+{
+    const char *path = getenv("ME_ROOT");
+    return path && *path ? path : "/";
+}
+
+/* Who named the path: the command line, or the environment, which is easily forgotten. */
+static int fail_open(const char *path, int error, struct me_error *err)
+{
+    if (strcmp(path, me_root_default()) != 0) return me_fail_errno(err, ME_E_INPUT, error, "--root %s", path);
+    return me_fail_errno(err, ME_E_INPUT, error, "ME_ROOT=%s (unset it, or name a folder with --root)", path);
+}
+
 int me_root_open(struct me_root *root, const char *path, struct me_error *err)
 {
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return me_fail_errno(err, ME_E_INPUT, errno, "--root %s", path);
+    if (fd < 0) return fail_open(path, errno, err);
     root->fd = fd;
     snprintf(root->path, sizeof root->path, "%s", path);
     return 0;

@@ -112,6 +112,8 @@ static int head_lines(struct me_result *result, const struct me_plan *plan, stru
         if (i) me_buffer_puts(&command, " ");
         me_buffer_shell_quoted(&command, kept.command[i]);
     }
+    if (kept.function[0])
+        me_buffer_printf(&command, "%s%s%s", kept.function, kept.args[0] ? " " : "", kept.args);
     int rc = me_plan_to_json(&kept, &json, err);
     me_plan_release(&kept);
     if (!rc && (command.failed || json.failed)) rc = me_fail(err, ME_E_RUN, "no memory for the result");
@@ -160,6 +162,22 @@ static bool is_listed(const struct me_plan *plan, const struct me_plan_machine *
     return !plan->from_hostfile || machine->id != 0 || plan->run_local;
 }
 
+/* What the result's own columns do not tell, and yet makes it another work. */
+static int check_same_work(const struct me_result *base, const struct me_plan *plan, struct me_error *err)
+{
+    struct me_plan before;
+    struct me_error unread = {0};
+    int rc = 0;
+    if (!base->plan_json || me_plan_from_json(base->plan_json, strlen(base->plan_json), &before, &unread))
+        return 0; /* of a version that kept none */
+    if (before.samples != plan->samples)
+        rc = me_fail(err, ME_E_INPUT,
+                     "--samples: --append must run the same again: %d before, %d now (0: all)",
+                     before.samples, plan->samples);
+    me_plan_release(&before);
+    return rc;
+}
+
 int me_assemble_check(const struct me_plan *plan, const struct me_bench_options *options,
                       struct me_error *err)
 {
@@ -168,6 +186,7 @@ int me_assemble_check(const struct me_plan *plan, const struct me_bench_options 
     if (!options->append) return 0;
     me_experiment_result_path(options->folder, path, sizeof path);
     int rc = me_store_read(path, false, &base, err);
+    if (!rc) rc = check_same_work(&base, plan, err);
     if (!rc) rc = head_lines(&fresh, plan, err);
     for (size_t i = 0; !rc && i < plan->count; i++)
         if (is_listed(plan, &plan->machines[i])) rc = me_result_add(&fresh, &plan->machines[i], NULL, 0, err);

@@ -3,8 +3,8 @@
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
  *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
- *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); opener.c opens
- *               its meters
+ *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); station_open.c makes
+ *               it ready, opener.c opens its meters, marks.c takes what the workload tells
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
  *               lost by their silence
  *   assemble.c  rank 0: records -> result -> file and logs
@@ -48,14 +48,15 @@ struct me_folder {
     bool parent_is_ours;
     int lock; /* held as long as the run lives, so that no other takes the folder for a dead one's */
 };
-/* Makes it where programs may be run, removes those of runs that died more than a day ago, and unpacks. */
-int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machine_id, const void *parcel,
-                   size_t len, struct me_error *err);
-/* Removes it with all that is in it; once is enough, and NULL-safe. */
+/* Makes it where programs may be run and `room` bytes more have room, with our own files in it. Removes those of
+ * runs that died more than a day ago. */
+int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machine_id, uint64_t room,
+                   struct me_error *err);
+/* Removes it with all that is in it, or says on stderr that something stays; once is enough, and NULL-safe. */
 void me_folder_remove(struct me_folder *folder);
 
 /* ready.c: before anything is touched on the head, all machines get their files and tell whether they can run
- * the plan's workloads. `planned` false: this rank could not read the plan, and err says why. On the head
+ * the plan's workloads and have the root. `planned` false: this rank could not read the plan, and err says why. On the head
  * `parcel` is what me_workload_pack made, and the experiment's folder is made if all are ready; if not, a line a
  * machine goes to `out`. -1 on all ranks then; on others than the head without an error of their own. */
 int me_ready_agree(MPI_Comm comm, const struct me_plan *plan, bool planned, const struct me_role *roles,
@@ -83,7 +84,7 @@ struct me_link {
 };
 
 /* station.c. Measures and fills `record` (also when it fails or is stopped: then the record says
- * so). *journal_path gets the journal's place for messages. Returns -1 only if there is no record. */
+ * so). *journal is the caller's to close, NULL if there is none. Returns -1 only if there is no record. */
 struct me_station_options {
     const struct me_plan *plan;
     struct me_role role;

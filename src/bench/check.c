@@ -53,13 +53,16 @@ static int print_all(const struct me_plan *plan, const struct me_workloads *list
     const struct me_role role = {.machine_id = 0, .machine_count = 1};
     struct me_workload_place place;
     int missing = 0;
+    struct me_strays *strays = NULL;
     me_ready_place(plan, &role, files, &place);
+    me_strays_watch(&strays, NULL);
     for (size_t i = 0; i < list->count && !me_signals_caught(); i++) {
         char text[400] = "";
         bool is_ready = me_workload_check(&list->entries[i], &place, text, sizeof text);
         missing += !is_ready;
         print_one(&list->entries[i], text, out);
     }
+    me_strays_end(strays);
     return missing || me_signals_caught() ? ME_E_RUN : ME_OK;
 }
 
@@ -84,7 +87,7 @@ int me_check_run(int argc, char **argv, FILE *out, struct me_error *err)
         return me_fail(err, ME_E_INPUT, "--check: %.64s is no workload's name; see me frameworks",
                        plan.workload);
     me_signals_watch();
-    if (me_folder_make(&folder, &plan, 0, NULL, 0, err)) return -1;
+    if (me_folder_make(&folder, &plan, 0, 0, err)) return -1;
     int code = print_all(&plan, &list, folder.path, out);
     me_folder_remove(&folder);
     return code;

@@ -86,11 +86,32 @@ static int make_in(struct me_folder *folder, const char *parent, const struct me
     return 0;
 }
 
+/* Is there room for so much? What a quota allows is told only by who tries. */
+static int check_room(const struct me_folder *folder, uint64_t room, struct me_error *err)
+{
+    char path[4300];
+    struct statvfs disk;
+    int reason = 0;
+    if (!room) return 0;
+    snprintf(path, sizeof path, "%.4095s/" ME_WORKLOAD_OWN_FILES "/room", folder->path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return me_fail_errno(err, ME_E_RUN, errno, "%.400s", folder->path);
+    if (!fstatvfs(fd, &disk) && disk.f_blocks && (double)disk.f_bavail * (double)disk.f_frsize < (double)room)
+        reason = ENOSPC;
+    else if (fallocate(fd, 0, 0, (off_t)room) && (errno == ENOSPC || errno == EDQUOT))
+        reason = errno;
+    unlink(path);
+    close(fd);
+    return reason ? me_fail_errno(err, ME_E_RUN, reason, "%.400s: %llu MiB of files", folder->parent,
+                                  (unsigned long long)(room >> 20) + 1)
+                  : 0;
+}
+
 static int try_place(struct me_folder *folder, const char *parent, const struct me_plan *plan, int machine_id,
-                     const void *parcel, size_t len, struct me_error *err)
+                     uint64_t room, struct me_error *err)
 {
     if (make_in(folder, parent, plan, machine_id, err)) return -1;
-    if (me_workload_unpack(plan, parcel, len, folder->path, err)) {
+    if (me_workload_unpack(NULL, 0, folder->path, err) || check_room(folder, room, err)) {
         me_folder_remove(folder);
         return -1;
     }
@@ -98,8 +119,8 @@ static int try_place(struct me_folder *folder, const char *parent, const struct 
     return 0;
 }
 
-int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machine_id, const void *parcel,
-                   size_t len, struct me_error *err)
+int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machine_id, uint64_t room,
+                   struct me_error *err)
 {
     struct me_error first = {0}, later;
     char state[sizeof out->parent];
@@ -107,13 +128,12 @@ int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machin
     *out = (struct me_folder){.lock = -1};
     if (!me_journal_dir(state, sizeof state, &first) && !me_journal_make_dir(state, &first)) {
         out->parent_is_ours = true;
-        if (!try_place(out, state, plan, machine_id, parcel, len, &first)) return 0;
+        if (!try_place(out, state, plan, machine_id, room, &first)) return 0;
         rmdir(state);
     }
     out->parent_is_ours = false;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i] && others[i][0] == '/' &&
-            !try_place(out, others[i], plan, machine_id, parcel, len, &later))
+        if (others[i] && others[i][0] == '/' && !try_place(out, others[i], plan, machine_id, room, &later))
             return 0;
     *out = (struct me_folder){.lock = -1};
     return me_fail(err, ME_E_RUN, "no place for the run's files: %.700s", first.text);
@@ -121,8 +141,11 @@ int me_folder_make(struct me_folder *out, const struct me_plan *plan, int machin
 
 void me_folder_remove(struct me_folder *folder)
 {
+    struct stat st;
     if (!folder || !folder->path[0]) return;
     me_workload_remove(folder->path);
+    if (!lstat(folder->path, &st)) /* something is mounted in it, or belongs to somebody else */
+        fprintf(stderr, "me_bench: %.1000s: not all of it could be removed\n", folder->path);
     if (folder->lock >= 0) close(folder->lock);
     if (folder->parent_is_ours) rmdir(folder->parent); /* stays if a journal is in it */
     *folder = (struct me_folder){.lock = -1};

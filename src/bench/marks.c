@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "me/clock.h"
 #include "station.h"
 
 #define REGIONS_MAX 1000000 /* calls a repeat; beyond it calls are not recorded, and it is said */
+#define LATE_NS     1000000 /* what an edge may be late without a word */
 #define METRICS_MAX 1000    /* names of metrics a repeat; beyond it, it is said */
 
 void me_station_marks_reset(struct me_station *st)
@@ -12,6 +14,8 @@ void me_station_marks_reset(struct me_station *st)
     st->region_count = st->metric_count = 0;
     st->open_count = 0;
     st->regions_full = false;
+    st->edge_read = 0;
+    st->late = (struct me_late){0};
     st->wrongs = (struct me_wrongs){0};
 }
 
@@ -27,19 +31,38 @@ static bool grow_regions(struct me_station *st)
     return true;
 }
 
+/* Reading an edge takes longer than making a mark. Marks that waited in the pipe together were all written
+ * since it was read before, so they share one edge: with one each, those behind them would fall back more
+ * and more. */
+static int take_edge(struct me_station *st, const struct me_child_event *event, uint32_t *at,
+                     struct me_error *err)
+{
+    int64_t late_ns = me_clock_mono_ns() - event->since_ns;
+    size_t index = st->edge_index;
+    bool is_shared = event->read && event->read == st->edge_read;
+    if (!is_shared && me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
+    *at = st->edge_index = (uint32_t)index;
+    st->edge_read = event->read;
+    if (!event->read || late_ns <= LATE_NS) return 0;
+    st->late.count++;
+    if (late_ns <= st->late.most_ns) return 0;
+    st->late.most_ns = late_ns;
+    snprintf(st->late.name, sizeof st->late.name, "%s", event->name);
+    return 0;
+}
+
 static int begin_region(struct me_station *st, const struct me_child_event *event, struct me_span *span,
                         struct me_error *err)
 {
-    size_t index;
+    uint32_t index;
     if (st->region_count >= REGIONS_MAX || !grow_regions(st)) {
         st->regions_full = true;
         me_wrongs_add(&st->wrongs, ME_WRONG_REGIONS, event->name);
         return 0;
     }
-    if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
+    if (take_edge(st, event, &index, err)) return -1;
     struct me_station_region *region = &st->regions[st->region_count++];
-    *region =
-        (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = (uint32_t)index}};
+    *region = (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = index}};
     snprintf(region->call.region, sizeof region->call.region, "%s", event->name);
     st->open_count++;
     return 0;
@@ -60,13 +83,13 @@ static struct me_station_region *find_open(struct me_station *st, const char *na
 static int end_region(struct me_station *st, const struct me_child_event *event, struct me_error *err)
 {
     struct me_station_region *region = find_open(st, event->name);
-    size_t index;
+    uint32_t index;
     if (!region) {
         if (!st->regions_full) me_wrongs_add(&st->wrongs, ME_WRONG_END, event->name);
         return 0;
     }
-    if (me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
-    region->call.last = (uint32_t)index;
+    if (take_edge(st, event, &index, err)) return -1;
+    region->call.last = index;
     region->open = false;
     st->open_count--;
     return 0;
@@ -116,6 +139,17 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
     return 0;
 }
 
+static void tell_late(const struct me_late *late, char *note, size_t size)
+{
+    char text[160];
+    if (!late->count) return;
+    snprintf(text, sizeof text,
+             "marks waited to be read: %zu begin%s or end%s of regions may be late, one of %s by %.3g ms",
+             late->count, late->count == 1 ? "" : "s", late->count == 1 ? "" : "s", late->name,
+             (double)late->most_ns * 1e-6);
+    me_wrongs_append(note, size, text);
+}
+
 void me_station_marks_close(struct me_station *st, struct me_span *span)
 {
     for (size_t i = 0; i < st->region_count; i++) {
@@ -127,15 +161,16 @@ void me_station_marks_close(struct me_station *st, struct me_span *span)
     }
     st->open_count = 0;
     me_wrongs_tell(&st->wrongs, span->note, sizeof span->note);
+    tell_late(&st->late, span->note, sizeof span->note);
 }
 
-void me_station_emit_marks(struct me_station *st, const struct me_span *span, me_station_emit *emit)
+void me_station_emit_marks(struct me_station *st, const struct me_span *span)
 {
     if (span->phase != ME_PHASE_RUN || !(st->region_count + st->metric_count)) return;
     struct me_buffer chunk = ME_BUFFER_INIT;
     for (size_t i = 0; i < st->region_count; i++) me_record_put_region(&chunk, &st->regions[i].call);
     for (size_t i = 0; i < st->metric_count; i++) me_record_put_metric(&chunk, &st->metrics[i]);
-    emit(st, &chunk, false);
+    me_station_emit(st, &chunk, false);
 }
 
 /* The whole file, or its first and last halves of the limit with a line between. */
@@ -155,7 +190,7 @@ static void read_log(FILE *file, struct me_buffer *text)
         me_buffer_append(text, piece, n);
 }
 
-static void emit_log(struct me_station *st, struct me_log log, const char *suffix, me_station_emit *emit)
+static void emit_log(struct me_station *st, struct me_log log, const char *suffix)
 {
     char path[4200];
     snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id,
@@ -170,29 +205,32 @@ static void emit_log(struct me_station *st, struct me_log log, const char *suffi
         log.text = text.data;
         log.len = text.len;
         me_record_put_log(&chunk, &log);
-        emit(st, &chunk, false);
+        me_station_emit(st, &chunk, false);
     }
     me_buffer_release(&text);
 }
 
-void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, me_station_emit *emit)
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat)
 {
     struct me_log log = {.repeat = repeat, .phase = phase};
-    emit_log(st, log, "out", emit);
+    emit_log(st, log, "out");
     log.is_stderr = true;
-    emit_log(st, log, "err", emit);
+    emit_log(st, log, "err");
 }
 
 void me_station_say_exit(struct me_station *st, const struct me_span *span)
 {
     const char *note = span->note;
     int status = span->exit_status;
+    char what[160];
     if (note[0] && status >= 256)
-        snprintf(st->failed, sizeof st->failed, "repeat %d: %s", span->repeat, note);
+        what[0] = '\0';
     else if (status >= 256)
-        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload was ended by signal %d (%s)",
-                 span->repeat, status - 256, strsignal(status - 256));
+        snprintf(what, sizeof what, "the workload was ended by signal %d (%s)", status - 256,
+                 strsignal(status - 256));
     else
-        snprintf(st->failed, sizeof st->failed, "repeat %d: the workload exited with status %d%s%s",
-                 span->repeat, status, note[0] ? "; " : "", note);
+        snprintf(what, sizeof what, "the workload exited with status %d", status);
+    snprintf(st->failed, sizeof st->failed, "%s %d: %s%s%s",
+             span->phase == ME_PHASE_RUN ? "repeat" : me_phase_name(span->phase), span->repeat, what,
+             what[0] && note[0] ? "; " : "", note);
 }

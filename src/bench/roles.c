@@ -12,19 +12,12 @@ static bool same_machine(const struct me_hello *a, const struct me_hello *b)
     return strcmp(a->host, b->host) == 0;
 }
 
-static struct me_plan_machine *find_machine(struct me_plan *plan, int id)
-{
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->machines[i].id == id) return &plan->machines[i];
-    return NULL;
-}
-
 /* The launch agent says which machine a rank is; where it was not used, the order of the hostfile
  * does: rank k is the k-th machine that `me hosts` wrote. */
 static struct me_plan_machine *machine_of_rank(struct me_plan *plan, const struct me_hello *hello, int rank)
 {
-    if (rank == HEAD) return find_machine(plan, 0);
-    if (hello->machine_id > 0) return find_machine(plan, hello->machine_id);
+    if (rank == HEAD) return me_plan_find(plan, 0);
+    if (hello->machine_id > 0) return me_plan_find(plan, hello->machine_id);
     int nth = 0;
     for (size_t i = 0; i < plan->count; i++) {
         struct me_plan_machine *machine = &plan->machines[i];
@@ -59,7 +52,7 @@ static void assign_from_hostfile(struct me_plan *plan, const struct me_hello *he
         if (twin < 0) {
             roles[r].machine_id = machine->id;
         } else if (roles[twin].machine_id != machine->id) {
-            const struct me_plan_machine *first = find_machine(plan, roles[twin].machine_id);
+            const struct me_plan_machine *first = me_plan_find(plan, roles[twin].machine_id);
             machine->status = ME_STATUS_DUPLICATE;
             snprintf(machine->reason, sizeof machine->reason,
                      "the same machine as %.64s (machine %d), by its boot id; counted there", first->name,
@@ -85,7 +78,7 @@ static int assign_from_ranks(struct me_plan *plan, const struct me_hello *hellos
     for (int r = 0; r < ranks; r++) {
         if (rank_measuring(roles, hellos, ranks, &hellos[r]) >= 0) continue;
         /* What the config said of the local machine (country, grid, PUE) stays. */
-        struct me_plan_machine *known = r == HEAD ? find_machine(plan, 0) : NULL;
+        struct me_plan_machine *known = r == HEAD ? me_plan_find(plan, 0) : NULL;
         struct me_plan_machine *machine = &machines[n];
         if (known)
             *machine = *known;

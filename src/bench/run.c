@@ -122,6 +122,13 @@ static int follow(struct world *w, struct me_error *err)
     return rc ? -1 : 0;
 }
 
+static bool has_exit(const struct me_result *result)
+{
+    for (size_t i = 0; i < result->repeat_count; i++)
+        if (result->repeats[i].exit_status > 0) return true;
+    return false;
+}
+
 static void say_done(const struct world *w, const struct me_result *result)
 {
     char path[4096];
@@ -131,6 +138,8 @@ static void say_done(const struct world *w, const struct me_result *result)
         if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
     }
     fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
+    if (has_exit(result))
+        fprintf(w->out, "me_bench: what the workloads printed: %s/logs\n", w->options.folder);
 }
 
 /* The error's line says where to find what was measured. It is too late for "nothing was touched". */
@@ -192,6 +201,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     if (!line) return me_fail(err, ME_E_RUN, "no memory");
     memcpy(line, argv, (size_t)argc * sizeof *line);
     me_bench_options_defaults(&w.options);
+    w.options.root = me_root_default();
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = agree(&w, argc, argv, err);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/root.h"
 #include "me/source.h"
 #include "me/workload.h"
 
@@ -77,58 +78,6 @@ static void options_from_base(const struct me_plan *plan, struct me_options_expe
     experiment->command = plan->command[0] ? (char **)plan->command : NULL;
 }
 
-static int set_command(struct me_plan *plan, char *const *command, struct me_error *err)
-{
-    char *copy[ME_PLAN_COMMAND_MAX + 1] = {0};
-    int rc = 0;
-    for (size_t n = 0; command && command[n] && !rc; n++) {
-        if (n == ME_PLAN_COMMAND_MAX)
-            rc = me_fail(err, ME_E_INPUT, "--: more than %d words", ME_PLAN_COMMAND_MAX);
-        else if (!(copy[n] = strdup(command[n]))) /* it may point into the plan itself */
-            rc = me_fail(err, ME_E_RUN, "no memory for the command");
-    }
-    char **old = rc ? copy : plan->command;
-    for (size_t i = 0; old[i]; i++) free(old[i]);
-    if (!rc) memcpy(plan->command, copy, sizeof copy);
-    return rc;
-}
-
-/* The texts may point into the plan itself. */
-static int set_text(char *out, size_t size, const char *text, const char *option, struct me_error *err)
-{
-    size_t len = text ? strlen(text) : 0;
-    if (len >= size) return me_fail(err, ME_E_INPUT, "%s: longer than %zu characters", option, size - 1);
-    if (text) memmove(out, text, len);
-    out[len] = '\0';
-    return 0;
-}
-
-static int set_meter(struct me_plan *plan, const struct me_options_experiment *e, struct me_error *err)
-{
-    struct me_meter_options options = {.only = e->sources, .external = e->external, .events = e->events};
-    if (me_meter_check(&options, err)) return -1;
-    return set_text(plan->sources, sizeof plan->sources, e->sources, "--sources", err) ||
-                   set_text(plan->external, sizeof plan->external, e->external, "--external", err) ||
-                   set_text(plan->events, sizeof plan->events, e->events, "--events", err)
-               ? -1
-               : 0;
-}
-
-/* What does not point into the plan any more once it is written there. */
-static int set_workload(struct me_plan *plan, const struct me_options_experiment *e, struct me_error *err)
-{
-    const char *name = e->command ? "command" : e->train_func ? "function" : e->framework;
-    if (set_text(plan->function, sizeof plan->function, e->train_func, "--train-func", err) ||
-        set_text(plan->args, sizeof plan->args, e->args, "--args", err) ||
-        set_text(plan->python, sizeof plan->python, e->python, "--python", err) ||
-        set_text(plan->with, sizeof plan->with, e->with, "--with", err) ||
-        set_text(plan->region, sizeof plan->region, e->region, "--region", err) ||
-        set_text(plan->workload, sizeof plan->workload, name, "--framework", err))
-        return -1;
-    plan->samples = e->samples;
-    return set_command(plan, e->command, err);
-}
-
 /* What the workloads do not take is a mistake, unless another of the list takes it. */
 static int check_workload(const struct me_plan *plan, struct me_error *err)
 {
@@ -151,18 +100,12 @@ static int check_workload(const struct me_plan *plan, struct me_error *err)
 static int fill_plan(struct me_plan *plan, const struct me_bench_options *options, struct me_error *err)
 {
     const struct me_options_experiment *e = &options->experiment;
-    if (me_experiment_check(e, err) || set_meter(plan, e, err) || set_workload(plan, e, err) ||
-        check_workload(plan, err))
+    struct me_meter_options meter = {.only = e->sources, .external = e->external, .events = e->events};
+    if (me_meter_check(&meter, err) || me_plan_set_experiment(plan, e, err) || check_workload(plan, err))
         return -1;
     size_t len;
     const char *name = me_experiment_name(options->folder, &len);
     snprintf(plan->experiment, sizeof plan->experiment, "%.*s", (int)len, name);
-    plan->repeats = e->repeats;
-    plan->warmup = e->warmup;
-    plan->idle_s = e->idle_s;
-    plan->cooldown_s = e->cooldown_s;
-    plan->sample_hz = e->sample_hz;
-    plan->timeout_s = e->timeout_s;
     uint64_t random = 0;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = (uint64_t)time(NULL) << 20 ^ (uint64_t)getpid();
@@ -194,6 +137,7 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
     if (me_bench_parse(argc, argv, &line, &operands, err)) return -1;
     if (me_experiment_check_choice(&line.experiment, err)) return -1;
     me_bench_options_defaults(options);
+    options->root = me_root_default();
     options_from_base(plan, &options->experiment);
     if (me_bench_parse(argc, argv, options, &operands, err)) return -1;
     choose(&line.experiment, &options->experiment);
@@ -209,9 +153,12 @@ static int move_aside(const char *folder, struct me_error *err)
     size_t len = strlen(folder);
     while (len > 1 && folder[len - 1] == '/') len--;
     snprintf(aside, sizeof aside, "%.*s.old-%s", (int)len, folder, stamp);
-    if (renameat2(AT_FDCWD, folder, AT_FDCWD, aside, RENAME_NOREPLACE))
-        return me_fail_errno(err, ME_E_RUN, errno, "--force: moving %s aside to %s", folder, aside);
-    return 0;
+    int rc = renameat2(AT_FDCWD, folder, AT_FDCWD, aside, RENAME_NOREPLACE);
+    for (int i = 2; rc && errno == EEXIST && i < 100; i++) { /* within one second */
+        snprintf(aside, sizeof aside, "%.*s.old-%s-%d", (int)len, folder, stamp, i);
+        rc = renameat2(AT_FDCWD, folder, AT_FDCWD, aside, RENAME_NOREPLACE);
+    }
+    return rc ? me_fail_errno(err, ME_E_RUN, errno, "--force: moving %s aside to %s", folder, aside) : 0;
 }
 
 int me_setup_look(const struct me_bench_options *options, struct me_error *err)

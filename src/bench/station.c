@@ -1,66 +1,30 @@
 #include <math.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 #include "bench.h"
 #include "me/clock.h"
-#include "me/facts.h"
 #include "me/sample.h"
 #include "me/store.h"
-#include "me/version.h"
 #include "me/workload.h"
-#include "opener.h"
 #include "station.h"
 
 #define TICK_MS                   100
 #define STOP_GRACE_MS             200 /* mpirun kills its ranks one second after it asked them to end */
-#define ABANDON_NS                (ME_NS_PER_S / 5)
-#define LOOK_NS                   (ME_NS_PER_S / 20)
 #define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
-
-/* Everything the record says goes through here: to memory, from which it is gathered, and to the
- * journal on disk. The sampling thread and the main thread both come here. */
-static void emit(struct me_station *st, struct me_buffer *chunk, bool sync)
-{
-    pthread_mutex_lock(&st->emitting);
-    me_buffer_append(st->stream, chunk->data, chunk->len);
-    if (chunk->failed) st->stream->failed = true;
-    if (st->journal) me_journal_append(st->journal, chunk, sync);
-    pthread_mutex_unlock(&st->emitting);
-    me_buffer_release(chunk);
-}
-
-static void emit_samples(void *context, const struct me_series *part, size_t first)
-{
-    struct me_station *st = context;
-    struct me_buffer chunk = ME_BUFFER_INIT;
-    me_record_put_part(&chunk, part, first);
-    emit(st, &chunk, false);
-}
 
 static void emit_span(struct me_station *st, const struct me_span *span)
 {
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_record_put_span(&chunk, span);
-    emit(st, &chunk, true);
-}
-
-static void emit_head(struct me_station *st)
-{
-    struct me_buffer chunk = ME_BUFFER_INIT;
-    me_record_put_facts(&chunk, &st->facts);
-    me_record_put_channels(&chunk, st->meter.channels, st->meter.channel_count);
-    emit(st, &chunk, true);
+    me_station_emit(st, &chunk, true);
 }
 
 static void emit_end(struct me_station *st, enum me_machine_status status, const char *reason)
 {
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_record_put_end(&chunk, status, reason);
-    emit(st, &chunk, true);
+    me_station_emit(st, &chunk, true);
 }
 
 /* --- phases ------------------------------------------------------------------------------------ */
@@ -246,7 +210,10 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     if (begin_span(st, phase, repeat, &span, err)) return -1;
     snprintf(span.workload, sizeof span.workload, "%s", entry->label);
     snprintf(span.region, sizeof span.region, "%s", entry->region);
-    if (start_child(st, workload, repeat, err)) return -1;
+    if (start_child(st, workload, repeat, err)) {
+        me_station_emit_logs(st, phase, repeat); /* which it may have made before it failed */
+        return -1;
+    }
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
     note_usage(st, &span);
@@ -254,13 +221,16 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     bool was_full = me_child_disk_was_full(st->child);
     int strays = me_child_release(st->child);
     st->child = NULL;
-    if (rc) return -1;
+    if (rc) {
+        me_station_emit_logs(st, phase, repeat);
+        return -1;
+    }
     if (strays > 0) note_strays(&span, strays);
     note_full_disk(st, was_full, &span);
     me_station_marks_close(st, &span);
-    me_station_emit_marks(st, &span, emit);
+    me_station_emit_marks(st, &span);
     emit_span(st, &span);
-    me_station_emit_logs(st, phase, repeat, emit);
+    me_station_emit_logs(st, phase, repeat);
     if (span.exit_status != 0 && !st->failed[0] && !st->stopped) me_station_say_exit(st, &span);
     return 0;
 }
@@ -285,185 +255,22 @@ static int run_phases(struct me_station *st, struct me_error *err)
     return 0;
 }
 
-/* --- opening and closing ----------------------------------------------------------------------- */
-
-static void open_journal(struct me_station *st)
-{
-    struct me_error err = {0};
-    char name[64];
-    if (me_journal_dir(st->journal_dir, sizeof st->journal_dir, &err)) {
-        snprintf(st->journal_dir, sizeof st->journal_dir, "/tmp");
-    }
-    snprintf(name, sizeof name, "%s-%d.mej", st->plan->run_id, st->facts.machine_id);
-    /* Measuring goes on without a journal, but does not hide it. */
-    if (me_journal_open(&st->journal, st->journal_dir, name, &err)) {
-        fprintf(stderr, "me_bench: no journal on this machine: %.900s\n", err.text);
-        snprintf(st->journal_dir, sizeof st->journal_dir, "/tmp");
-    }
-}
-
-/* Loud, on the machine's own line: a modelled total is no measurement. */
-static void say_modelled(const struct me_station *st)
-{
-    bool is_modelled = false;
-    for (size_t i = 0; i < st->meter.channel_count; i++) {
-        const struct me_channel *channel = &st->meter.channels[i];
-        if (!channel->counted || channel->cls != ME_CLASS_MODELLED) continue;
-        is_modelled = true;
-        fprintf(stderr, "me_bench: %s: energy is MODELLED, not measured: %s\n", st->facts.name,
-                channel->basis);
-    }
-    for (size_t i = 0; i < st->meter.source_count; i++)
-        if (is_modelled && !st->meter.sources[i].found && st->meter.sources[i].cure[0] &&
-            !st->plan->sources[0])
-            fprintf(stderr, "me_bench: %s: %s can be had by: %s\n", st->facts.name,
-                    st->meter.sources[i].ops->name, st->meter.sources[i].cure);
-}
-
-static const struct me_plan_machine *own_machine(const struct me_station *st)
-{
-    for (size_t i = 0; i < st->plan->count; i++)
-        if (st->plan->machines[i].id == st->role.machine_id) return &st->plan->machines[i];
-    return NULL;
-}
-
-static int open_meters(struct me_station *st, const char *root, struct me_error *err)
-{
-    const struct me_plan_machine *machine = own_machine(st);
-    char id[16];
-    snprintf(id, sizeof id, "%d", st->role.machine_id);
-    setenv("ME_MACHINE_ID", id, 1); /* for the user's own meter: which socket of the PDU is mine? */
-    struct me_meter_options options = {
-        .root = root,
-        .only = st->plan->sources,
-        .external = machine && machine->external[0] ? machine->external : st->plan->external,
-        .events = st->plan->events,
-        .strip_env = st->strip_env,
-        .workload = &st->followed,
-    };
-    return me_opener_open(&st->meter, &options, st->link, &st->stopped, err);
-}
-
-/* Writes st->facts.sampler; the sink gets nothing before the first edge, so the head comes first. */
-static int start_sampler(struct me_station *st, struct me_error *err)
-{
-    me_series_init(&st->series, st->meter.channel_count);
-    if (me_sampler_start(&st->sampler, &st->meter, &st->series, st->plan->sample_hz, emit_samples, st, err))
-        return -1;
-    snprintf(st->facts.sampler, sizeof st->facts.sampler, "%s", me_sampler_schedule(st->sampler));
-    return 0;
-}
-
-static int read_facts(struct me_station *st, const char *path, struct me_error *err)
-{
-    const struct me_plan_machine *machine = own_machine(st);
-    struct me_root root = {.fd = -1};
-    int rc = me_root_open(&root, path, err);
-    if (!rc) me_machine_facts(&root, &st->facts);
-    me_root_close(&root);
-    st->facts.machine_id = st->role.machine_id;
-    st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
-    if (machine) snprintf(st->facts.name, sizeof st->facts.name, "%s", machine->name);
-    return rc;
-}
-
-static int make_argv(struct me_station *st, struct me_error *err)
-{
-    const struct me_plan_machine *machine = own_machine(st);
-    struct me_workload_place place = {
-        .plan = st->plan,
-        .python = machine && machine->python[0] ? machine->python : st->plan->python,
-        .files = st->files,
-        .machine_id = st->role.machine_id,
-        .machine_count = st->role.machine_count,
-    };
-    if (me_workload_list(st->plan, &st->workloads, err)) return -1;
-    for (size_t i = 0; i < st->workloads.count; i++)
-        if (me_workload_argv(&st->workloads.entries[i], &place, &st->argv[i], err)) return -1;
-    return 0;
-}
-
-static int open_station(struct me_station *st, const char *root, struct me_error *err)
-{
-    st->strip_env = calloc(st->plan->strip_count + 1, sizeof *st->strip_env);
-    if (!st->strip_env) return me_fail(err, ME_E_RUN, "no memory");
-    for (size_t i = 0; i < st->plan->strip_count; i++) st->strip_env[i] = st->plan->strip_env[i];
-    int rc = read_facts(st, root, err);
-    open_journal(st);
-    if (!rc) rc = open_meters(st, root, err);
-    if (rc) {
-        emit_head(st); /* a record begins with it, also one that only tells what failed */
-        return -1;
-    }
-    char scopes[64];
-    me_channels_scopes(st->meter.channels, st->meter.channel_count, scopes, sizeof scopes);
-    rc = scopes[0]
-             ? start_sampler(st, err)
-             : me_fail(err, ME_E_RUN, "no energy source can be read here; see me probe on that machine");
-    emit_head(st);
-    if (rc) return -1;
-    say_modelled(st);
-    return make_argv(st, err);
-}
-
-static void close_station(struct me_station *st)
-{
-    me_child_release(st->child);
-    if (!st->meter_is_busy) me_meter_close(&st->meter);
-    me_series_release(&st->series);
-    for (size_t i = 0; i < st->workloads.count; i++) me_workload_argv_free(st->argv[i]);
-    free(st->strip_env);
-    free(st->regions);
-    free(st->metrics);
-    pthread_mutex_destroy(&st->emitting);
-}
-
-/* No chunk may come behind the end. After an interrupt little time is left: mpirun kills, and a meter's
- * command may take seconds. */
-static void stop_sampler(struct me_station *st)
-{
-    while (!st->stopped && !me_sampler_finish(st->sampler, LOOK_NS))
-        if (!st->link->wait(st->link)) st->stopped = true;
-    if (st->stopped)
-        st->meter_is_busy = !me_sampler_abandon(st->sampler, ABANDON_NS);
-    else
-        me_sampler_stop(st->sampler);
-    st->sampler = NULL;
-}
-
-/* On the heap: a slow meter's thread that an interrupt left behind may still look at the meter, which then
- * stays until the process ends. */
-static struct me_station *create_station(const struct me_station_options *options, struct me_link *link,
-                                         struct me_buffer *record)
-{
-    struct me_station *st = calloc(1, sizeof *st);
-    if (!st) return NULL;
-    st->plan = options->plan;
-    st->role = options->role;
-    st->files = options->files;
-    st->link = link;
-    st->stream = record;
-    st->meter.root.fd = -1;
-    pthread_mutex_init(&st->emitting, NULL);
-    return st;
-}
-
 int me_station_run(const struct me_station_options *options, struct me_link *link, struct me_buffer *record,
                    struct me_journal **journal, struct me_error *err)
 {
-    struct me_station *st = create_station(options, link, record);
+    struct me_station *st = me_station_create(options, link, record);
     if (!st) return me_fail(err, ME_E_RUN, "no memory");
     struct me_error local = {0};
-    int rc = open_station(st, options->root, &local);
+    int rc = me_station_open(st, options->root, &local);
     if (!rc) rc = run_phases(st, &local);
     if (rc) snprintf(st->failed, sizeof st->failed, "%.255s", local.text);
-    stop_sampler(st);
+    me_station_stop_sampler(st);
     enum me_machine_status status = st->stopped     ? ME_STATUS_INTERRUPTED
                                     : st->failed[0] ? ME_STATUS_FAILED
                                                     : ME_STATUS_OK;
     emit_end(st, status, st->stopped ? "stopped before its end" : st->failed);
     *journal = st->journal;
-    close_station(st);
+    me_station_close(st);
     if (!st->meter_is_busy) free(st);
     return record->failed ? me_fail(err, ME_E_RUN, "no memory for the record") : 0;
 }

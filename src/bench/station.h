@@ -1,5 +1,5 @@
-/* A station: what a measuring rank holds while it runs. station.c has the phases, marks.c the
- * regions, work and logs of the workload. */
+/* A station: what a measuring rank holds while it runs. station_open.c makes it ready, station.c has the
+ * phases, marks.c the regions, work and logs of the workload. */
 #ifndef ME_STATION_H
 #define ME_STATION_H
 
@@ -13,6 +13,13 @@
 struct me_station_region {
     struct me_region_call call;
     bool open;
+};
+
+/* Edges that were read more than a millisecond after their marks could have been written. */
+struct me_late {
+    size_t count;
+    int64_t most_ns;
+    char name[48]; /* of the region whose edge that was */
 };
 
 struct me_station {
@@ -36,6 +43,9 @@ struct me_station {
     struct me_station_region *regions; /* of the current repeat */
     size_t region_count, region_capacity, open_count;
     bool regions_full;
+    uint64_t edge_read;        /* of the marks that the last edge was read for */
+    uint32_t edge_index;       /* that edge */
+    struct me_late late;       /* edges of the current repeat */
     struct me_wrongs wrongs;   /* of the current repeat's marks */
     struct me_metric *metrics; /* of the current repeat */
     size_t metric_count;
@@ -47,7 +57,16 @@ struct me_station {
     char failed[256]; /* the first thing that went wrong */
 };
 
-typedef void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
+/* On the heap; its release is me_station_close and free. NULL: no memory. */
+struct me_station *me_station_create(const struct me_station_options *options, struct me_link *link,
+                                     struct me_buffer *record);
+/* Facts, journal, meters, sampler, command lines; the record's head is written also when it fails. */
+int me_station_open(struct me_station *st, const char *root, struct me_error *err);
+void me_station_stop_sampler(struct me_station *st);
+/* All but the journal, which outlives the station, and a meter that is busy. */
+void me_station_close(struct me_station *st);
+/* A chunk to the record and the journal; releases it. */
+void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
 
 void me_station_marks_reset(struct me_station *st);
 /* Reads an edge for a begin or an end, adds work, keeps metrics, notes what is not in the protocol. */
@@ -56,9 +75,9 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
 /* Regions still open end with the span, and the span's note tells what was wrong. */
 void me_station_marks_close(struct me_station *st, struct me_span *span);
 /* Regions and metrics of a measured repeat, to the record. */
-void me_station_emit_marks(struct me_station *st, const struct me_span *span, me_station_emit *emit);
+void me_station_emit_marks(struct me_station *st, const struct me_span *span);
 /* Takes the workload's output files of this repeat into the record and removes them. */
-void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, me_station_emit *emit);
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat);
 /* Remembers a bad exit status as the station's failure. */
 void me_station_say_exit(struct me_station *st, const struct me_span *span);
 

@@ -28,8 +28,8 @@ const struct me_command me_cli_frameworks_command = {
     .program = "me frameworks",
     .usage = "[--python PATH] [--json]",
     .summary = "Show what can be run, and which of it this machine has.",
-    .details = "Each name is one for --framework. Below what it runs and needs stands what was found here,\n"
-               "or what is missing and its cure. The same for all machines of a config: me hosts.\n"
+    .details = "Each name is one for --framework. The last line of each says what was found here, or what\n"
+               "is missing and its cure. The same for all machines of a config: me hosts.\n"
                "\n"
                "  me frameworks\n"
                "  me frameworks --python ~/venvs/training\n"
@@ -39,7 +39,7 @@ const struct me_command me_cli_frameworks_command = {
     .options = options,
 };
 
-enum { ROWS_MAX = 64, AT_ONCE = 4 };
+enum { ROWS_MAX = 64, AT_ONCE = 4, WIDTH = 80 };
 
 struct answer {
     bool here;
@@ -132,17 +132,8 @@ static int look_at_all(struct look *look, const sigset_t *signals)
 
 static void put_json_string(struct me_buffer *out, const char *key, const char *text)
 {
-    me_buffer_printf(out, "\"%s\": \"", key);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            me_buffer_printf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            me_buffer_printf(out, "\\u%04x", c);
-        else
-            me_buffer_append(out, text, 1);
-    }
-    me_buffer_puts(out, "\"");
+    me_buffer_printf(out, "\"%s\": ", key);
+    me_buffer_json_quoted(out, text);
 }
 
 static void put_json(struct me_buffer *out, const struct look *look)
@@ -163,43 +154,50 @@ static void put_json(struct me_buffer *out, const struct look *look)
     me_buffer_puts(out, "\n]}\n");
 }
 
-static int widest(const char *title, size_t count, bool names)
+/* A paragraph behind `indent` blanks, in WIDTH columns where its words allow that. */
+static void put_paragraph(struct me_buffer *out, size_t indent, const char *text)
 {
-    size_t width = strlen(title);
-    for (size_t i = 0; i < count; i++) {
-        const struct me_workload *row = &me_workload_table[i];
-        size_t len = strlen(names ? row->name : row->summary);
-        if (len > width) width = len;
+    size_t column = 0;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t word = strcspn(text, " "), columns = 0;
+        for (size_t i = 0; i < word; i++) columns += (text[i] & 0xc0) != 0x80; /* of UTF-8 */
+        if (column && column + 1 + columns > WIDTH) {
+            me_buffer_puts(out, "\n");
+            column = 0;
+        }
+        me_buffer_printf(out, "%*s%.*s", column ? 1 : (int)indent, "", (int)word, text);
+        column += (column ? 1 : indent) + columns;
+        text += word;
     }
-    return (int)width;
+    if (column) me_buffer_puts(out, "\n");
 }
 
 static void put_text(struct me_buffer *out, const struct look *look)
 {
-    int name = widest("name", look->count, true), what = widest("what runs", look->count, false);
-    me_buffer_printf(out, "%-*s  here  %-*s  needs\n", name, "name", what, "what runs");
+    size_t name = strlen("name");
+    for (size_t i = 0; i < look->count; i++)
+        if (strlen(me_workload_table[i].name) > name) name = strlen(me_workload_table[i].name);
+    me_buffer_printf(out, "%-*s  here  what runs, what it needs, and what is here\n", (int)name, "name");
     for (size_t i = 0; i < look->count; i++) {
         const struct me_workload *row = &me_workload_table[i];
-        const struct answer *answer = &look->answers[i];
-        me_buffer_printf(out, "%-*s  %-4s  %-*s  %s\n", name, row->name, answer->here ? "yes" : "no", what,
-                         row->summary, row->needs);
-        if (answer->text[0]) me_buffer_printf(out, "%*s%s\n", name + 8, "", answer->text);
+        char needs[160];
+        snprintf(needs, sizeof needs, "needs %s", row->needs);
+        me_buffer_printf(out, "%-*s  %-4s  %s\n", (int)name, row->name, look->answers[i].here ? "yes" : "no",
+                         row->summary);
+        put_paragraph(out, name + 8, needs);
+        put_paragraph(out, name + 8, look->answers[i].text);
     }
 }
 
 /* The scripts of all frameworks, in a folder of their own. */
 static int unpack(char *folder, size_t size, struct me_error *err)
 {
-    struct me_plan plan = {.samples = 0};
     const char *top = getenv("TMPDIR");
-    size_t used = 0;
-    for (size_t i = 0; me_workload_table[i].name && used < sizeof plan.workload; i++) {
-        const char *comma = used ? "," : "", *name = me_workload_table[i].name;
-        used += (size_t)snprintf(plan.workload + used, sizeof plan.workload - used, "%s%s", comma, name);
-    }
     snprintf(folder, size, "%.3000s/machine-energy-XXXXXX", top && *top ? top : "/tmp");
-    if (!mkdtemp(folder)) return me_fail_errno(err, ME_E_RUN, errno, "%s", folder);
-    int rc = me_workload_unpack(&plan, NULL, 0, folder, err);
+    if (!mkdtemp(folder))
+        return me_fail_errno(err, ME_E_INPUT, errno, "cannot make a folder in %.3000s; set TMPDIR to another",
+                             top && *top ? top : "/tmp");
+    int rc = me_workload_unpack(NULL, 0, folder, err);
     if (rc) me_workload_remove(folder);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "cli.h"
 #include "me/buffer.h"
 #include "me/facts.h"
+#include "me/root.h"
 #include "me/source.h"
 #include "me/version.h"
 #include <math.h>
@@ -15,7 +16,7 @@ struct settings {
 
 static const struct me_option options[] = {
     {"root", 0, ME_OPTION_STRING, offsetof(struct settings, root), 0, 0, "DIR",
-     "read DIR/sys and DIR/proc: a container's /host, or a recorded machine [/]"},
+     "read DIR/sys and DIR/proc: a container's /host, or a recorded machine [$ME_ROOT, else /]"},
     {"sources", 0, ME_OPTION_STRING, offsetof(struct settings, sources), 0, 0, "LIST",
      "look for these only, by name with commas [all]"},
     {"external", 0, ME_OPTION_STRING, offsetof(struct settings, external), 0, 0, "METER",
@@ -70,17 +71,8 @@ static const struct me_channel *channels_of(const struct me_meter *meter, size_t
 
 static void put_string(struct me_buffer *out, const char *key, const char *text)
 {
-    me_buffer_printf(out, "\"%s\": \"", key);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            me_buffer_printf(out, "\\%c", c);
-        else if (c < 0x20 || c > 0x7e)
-            me_buffer_printf(out, "\\u%04x", c); /* of the kernel: Latin-1 at worst */
-        else
-            me_buffer_append(out, text, 1);
-    }
-    me_buffer_puts(out, "\"");
+    me_buffer_printf(out, "\"%s\": ", key);
+    me_buffer_json_quoted(out, text);
 }
 
 static void put_channel_json(struct me_buffer *out, const struct me_channel *channel)
@@ -250,7 +242,7 @@ static void put_text(struct me_buffer *out, const struct me_meter *meter, const 
 
 int me_cli_probe(int argc, char **argv, struct me_error *err)
 {
-    struct settings settings = {.root = "/"};
+    struct settings settings = {.root = me_root_default()};
     struct me_operands operands;
     struct me_meter meter;
     struct me_facts facts;

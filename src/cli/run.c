@@ -183,7 +183,6 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
     return rc;
 }
 
-/* The last part of a folder's path names its result: "runs/exp1/" -> 4 characters from 5. */
 static bool has_result(const char *experiment)
 {
     char path[4200];

@@ -49,19 +49,25 @@ const char *me_work_python(const struct me_preparation *preparation, const struc
     return plan->python;
 }
 
-/* Does one of the shipped things have the name of this word, "solver" or "./solver"? */
-static bool is_shipped(const struct me_plan *plan, const char *word)
+/* Is the first part of this path, "solver" or "data", the name of something that is shipped? */
+static bool is_among(const struct me_plan *plan, const char *path)
 {
-    const char *name = strncmp(word, "./", 2) ? word : word + 2;
+    size_t part = strcspn(path, "/");
     for (const char *at = plan->with; *at;) {
         size_t line = strcspn(at, "\n"), len = line;
         while (len && at[len - 1] == '/') len--;
         const char *slash = memrchr(at, '/', len);
         size_t skip = slash ? (size_t)(slash + 1 - at) : 0;
-        if (len - skip == strlen(name) && !strncmp(at + skip, name, len - skip)) return true;
+        if (len - skip == part && !strncmp(at + skip, path, part)) return true;
         at += line + (at[line] == '\n');
     }
     return false;
+}
+
+/* "./solver" and "data/run" are looked for beside what is shipped; a bare name in PATH only, as in a shell. */
+static bool is_shipped(const struct me_plan *plan, const char *word)
+{
+    return strchr(word, '/') && is_among(plan, strncmp(word, "./", 2) ? word : word + 2);
 }
 
 static void ask_command(const struct me_preparation *preparation, const struct me_host *host, size_t number,
@@ -78,8 +84,12 @@ static void ask_command(const struct me_preparation *preparation, const struct m
         out->failed = true;
         return;
     }
+    bool elsewhere =
+        plan->with[0] && strchr(argv[0], '/') && argv[0][0] != '/'; /* it runs in a folder of its own */
     if (is_shipped(plan, argv[0]))
         me_buffer_printf(out, "answer %zu 0 ''\n", number);
+    else if (elsewhere)
+        me_buffer_printf(out, "answer %zu 127 ''\n", number);
     else {
         me_buffer_printf(out, "try_command %zu ", number);
         me_buffer_shell_quoted(out, argv[0]);
@@ -154,6 +164,20 @@ static void judge_row(const struct me_preparation *preparation, const struct me_
                  entry->row->name);
 }
 
+static void judge_command(const struct me_preparation *preparation, char *text, size_t size)
+{
+    const char *word = preparation->plan.command[0];
+    if (!strchr(word, '/') && is_among(&preparation->plan, word))
+        snprintf(text, size, "%.200s is not in PATH; write ./%.200s for the one that is shipped", word, word);
+    else if (!strchr(word, '/'))
+        snprintf(text, size, "%.200s is not in PATH; install it or give its full path", word);
+    else if (preparation->plan.with[0] && word[0] != '/')
+        snprintf(text, size, "%.200s is not among what --with names; --with ships it", word);
+    else
+        snprintf(text, size, "%.200s is not there (looked in %.400s); install it or give its full path", word,
+                 preparation->head.cwd);
+}
+
 static void judge_one(const struct me_preparation *preparation, const struct me_host *host, size_t number,
                       char *text, size_t size)
 {
@@ -168,9 +192,7 @@ static void judge_one(const struct me_preparation *preparation, const struct me_
                  "%.200s does not run there: %.300s; run there: apt-get install python3, or set python",
                  python[0] ? python : "python3", seen->text[0] ? seen->text : "no answer");
     else
-        snprintf(text, size,
-                 "%.200s is not there (looked in PATH, and in %.400s); install it or give its full path",
-                 plan->command[0], preparation->head.cwd);
+        judge_command(preparation, text, size);
 }
 
 void me_work_judge(const struct me_preparation *preparation, const struct me_host *host, char *reason,
@@ -223,7 +245,10 @@ void me_work_versions(const struct me_preparation *preparation, const struct me_
         const struct me_workload_entry *entry = &preparation->work.entries[i];
         bool in_python =
             entry->row ? entry->row->script != NULL : !strcmp(preparation->plan.workload, "function");
-        if (!in_python || facts->work[i].status || !facts->work[i].text[0]) continue;
+        bool again = false; /* a framework may stand there twice, with other options */
+        for (size_t before = 0; before < i && entry->row; before++)
+            again |= preparation->work.entries[before].row == entry->row;
+        if (again || !in_python || facts->work[i].status || !facts->work[i].text[0]) continue;
         const char *said = without_name(entry, facts->work[i].text);
         if (!strncmp(said, "ready, ", 7)) said += 7;
         int n = snprintf(text + used, size - used, "%s%s", used ? "; " : "", said);

@@ -4,6 +4,7 @@
 #include "me/clock.h"
 
 #define PIECE_BYTES (4 << 20)
+#define SHARE_BYTES (256 << 10)
 #define HEAD        0
 
 static int mpi_failed(struct me_error *err, int code, const char *what)
@@ -44,45 +45,59 @@ int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *
     return code ? mpi_failed(err, code, "scatter of the roles") : 0;
 }
 
-static int share_pieces(MPI_Comm comm, struct me_buffer *bytes, uint64_t len, char *piece,
-                        struct me_error *err)
+int me_gather_number(MPI_Comm comm, uint64_t *number, struct me_error *err)
 {
-    int rank;
-    MPI_Comm_rank(comm, &rank);
-    for (uint64_t at = 0; at < len; at += PIECE_BYTES) {
-        int n = len - at < PIECE_BYTES ? (int)(len - at) : PIECE_BYTES;
-        int code = MPI_Bcast(rank == HEAD ? bytes->data + at : piece, n, MPI_BYTE, HEAD, comm);
-        if (code) return mpi_failed(err, code, "broadcast of the files");
-        if (rank != HEAD) me_buffer_append(bytes, piece, (size_t)n);
-    }
-    return bytes->failed ? me_fail(err, ME_E_RUN, "no memory for the files") : 0;
+    int code = MPI_Bcast(number, 1, MPI_UINT64_T, HEAD, comm);
+    return code ? mpi_failed(err, code, "broadcast of the files") : 0;
 }
 
-int me_gather_share(MPI_Comm comm, struct me_buffer *bytes, struct me_error *err)
+/* Often looks first, for the pieces of a parcel follow each other closely. */
+static int await(int code, MPI_Request *request, const struct me_waiting *waiting, const char *what,
+                 struct me_error *err)
 {
-    uint64_t len = bytes->len; /* 0 on all but the head */
-    int code = MPI_Bcast(&len, 1, MPI_UINT64_T, HEAD, comm);
-    if (code) return mpi_failed(err, code, "broadcast of the files");
-    if (!len) return 0;
-    char *piece = malloc(PIECE_BYTES);
-    if (!piece) return me_fail(err, ME_E_RUN, "no memory for the files");
-    int rc = share_pieces(comm, bytes, len, piece, err);
-    free(piece);
-    return rc;
+    for (int i = 0, done = 0; !code; i++) {
+        code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (!code && done) return 0;
+        waiting->look(waiting->context);
+        me_clock_sleep_until(me_clock_mono_ns() + (i < 1000 ? ME_NS_PER_S / 20000 : ME_NS_PER_S / 1000));
+    }
+    return mpi_failed(err, code, what);
+}
+
+/* The piece stands on the stack: a rank without memory for it would leave the others waiting. */
+int me_gather_share(MPI_Comm comm, const char *bytes, uint64_t len,
+                    void (*take)(void *context, const char *piece, size_t len),
+                    const struct me_waiting *waiting, struct me_error *err)
+{
+    char piece[SHARE_BYTES];
+    int rank;
+    MPI_Comm_rank(comm, &rank);
+    for (uint64_t at = 0; at < len; at += SHARE_BYTES) {
+        int n = len - at < SHARE_BYTES ? (int)(len - at) : SHARE_BYTES;
+        MPI_Request request;
+        if (rank == HEAD) memcpy(piece, bytes + at, (size_t)n);
+        int code = MPI_Ibcast(piece, n, MPI_BYTE, HEAD, comm, &request);
+        if (await(code, &request, waiting, "broadcast of the files", err)) return -1;
+        take(waiting->context, piece, (size_t)n);
+    }
+    return 0;
 }
 
 int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_answer *answers,
-                      struct me_error *err)
+                      const struct me_waiting *waiting, struct me_error *err)
 {
-    int code = MPI_Gather(mine, sizeof *mine, MPI_BYTE, answers, sizeof *answers, MPI_BYTE, HEAD, comm);
-    return code ? mpi_failed(err, code, "gather of the machines' answers") : 0;
+    MPI_Request request;
+    int code =
+        MPI_Igather(mine, sizeof *mine, MPI_BYTE, answers, sizeof *answers, MPI_BYTE, HEAD, comm, &request);
+    return await(code, &request, waiting, "gather of the machines' answers", err);
 }
 
-int me_gather_verdict(MPI_Comm comm, bool *go, struct me_error *err)
+int me_gather_verdict(MPI_Comm comm, bool *go, const struct me_waiting *waiting, struct me_error *err)
 {
+    MPI_Request request;
     int word = *go;
-    int code = MPI_Bcast(&word, 1, MPI_INT, HEAD, comm);
-    if (code) return mpi_failed(err, code, "broadcast of the verdict");
+    int code = MPI_Ibcast(&word, 1, MPI_INT, HEAD, comm, &request);
+    if (await(code, &request, waiting, "broadcast of the verdict", err)) return -1;
     *go = word != 0;
     return 0;
 }

@@ -65,13 +65,23 @@ int me_gather_hello(MPI_Comm comm, const struct me_hello *mine, struct me_hello 
                     struct me_error *err);
 int me_gather_roles(MPI_Comm comm, const struct me_role *roles, struct me_role *mine, struct me_error *err);
 
-/* The head's bytes to all, as many as there are, also none; on the others `bytes` is filled. */
-int me_gather_share(MPI_Comm comm, struct me_buffer *bytes, struct me_error *err);
+/* The talk before the start may last as long as the slowest machine's check. What is called all the while. */
+struct me_waiting {
+    void (*look)(void *context);
+    void *context;
+};
+/* The head's number to all. */
+int me_gather_number(MPI_Comm comm, uint64_t *number, struct me_error *err);
+/* The head's bytes to all, as many as it has said (me_gather_number), also none; `bytes` is the head's alone.
+ * All ranks, the head too, get them in pieces, as they come: nobody needs memory for the whole. */
+int me_gather_share(MPI_Comm comm, const char *bytes, uint64_t len,
+                    void (*take)(void *context, const char *piece, size_t len),
+                    const struct me_waiting *waiting, struct me_error *err);
 /* answers: [size] on rank 0, untouched elsewhere. */
 int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_answer *answers,
-                      struct me_error *err);
+                      const struct me_waiting *waiting, struct me_error *err);
 /* The head's word to all. */
-int me_gather_verdict(MPI_Comm comm, bool *go, struct me_error *err);
+int me_gather_verdict(MPI_Comm comm, bool *go, const struct me_waiting *waiting, struct me_error *err);
 
 /* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len);

@@ -83,49 +83,12 @@ static int plan_strip(const struct me_cluster *cluster, struct me_plan *plan, st
     return 0;
 }
 
-static int plan_workload(const struct me_options_experiment *experiment, struct me_plan *plan,
-                         struct me_error *err)
-{
-    bool is_function = experiment->train_func && !experiment->command;
-    copy_text(plan->workload, sizeof plan->workload,
-              experiment->command ? "command"
-              : is_function       ? "function"
-                                  : experiment->framework);
-    if (is_function) copy_text(plan->function, sizeof plan->function, experiment->train_func);
-    if (is_function) copy_text(plan->args, sizeof plan->args, experiment->args);
-    copy_text(plan->python, sizeof plan->python, experiment->python);
-    copy_text(plan->with, sizeof plan->with, experiment->with);
-    copy_text(plan->region, sizeof plan->region, experiment->region);
-    plan->samples = experiment->samples;
-    for (size_t i = 0; experiment->command && experiment->command[i]; i++) {
-        if (i == ME_PLAN_COMMAND_MAX)
-            return me_fail(err, ME_E_INPUT, "the command has more than %d words; put it into a script",
-                           ME_PLAN_COMMAND_MAX);
-        if (!(plan->command[i] = strdup(experiment->command[i])))
-            return me_fail(err, ME_E_RUN, "no memory for the plan");
-    }
-    return 0;
-}
-
 int me_hosts_plan(const struct me_cluster *cluster, const struct me_host_state *states, struct me_plan *out,
                   struct me_error *err)
 {
-    const struct me_options_experiment *experiment = &cluster->experiment;
-    struct me_plan plan = {
-        .repeats = experiment->repeats,
-        .warmup = experiment->warmup,
-        .idle_s = experiment->idle_s,
-        .cooldown_s = experiment->cooldown_s,
-        .sample_hz = experiment->sample_hz,
-        .timeout_s = experiment->timeout_s,
-        .run_local = cluster->run_local,
-        .from_hostfile = true,
-    };
-    copy_text(plan.sources, sizeof plan.sources, experiment->sources);
-    copy_text(plan.external, sizeof plan.external, experiment->external);
-    copy_text(plan.events, sizeof plan.events, experiment->events);
-    if (plan_machines(cluster, states, &plan, err) || plan_strip(cluster, &plan, err) ||
-        plan_workload(experiment, &plan, err)) {
+    struct me_plan plan = {.run_local = cluster->run_local, .from_hostfile = true};
+    if (me_plan_set_experiment(&plan, &cluster->experiment, err) ||
+        plan_machines(cluster, states, &plan, err) || plan_strip(cluster, &plan, err)) {
         me_plan_release(&plan);
         return -1;
     }

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-enum { SPINS = 2000, CPUS_MAX = 8192 };
+enum { CPUS_MAX = 8192 };
 enum gate { GATE_CLOSED, GATE_OPEN, GATE_CANCELLED };
 
 /* A line of the cache each, so that no thread waits for another's. Two values, used in turn: one that is
@@ -24,21 +24,6 @@ union mask { /* a cpu_set_t ends at 1024 */
     cpu_set_t set;
     unsigned long bits[CPUS_MAX / (8 * sizeof(unsigned long))];
 };
-
-#if defined __SSE2__
-#include <xmmintrin.h>
-static void pause_core(void)
-{
-    _mm_pause();
-}
-#elif defined __aarch64__
-static void pause_core(void)
-{
-    __asm__ volatile("yield");
-}
-#else
-static void pause_core(void) {}
-#endif
 
 /* Each CPU of the mask in its order, if there are as many as threads. With fewer threads the scheduler
  * spreads them better over cores and sockets than the order of numbers would. */
@@ -115,20 +100,7 @@ int me_team_run(struct me_team *team, me_team_work *work, void *argument, struct
 
 void me_team_wait(struct me_worker *worker)
 {
-    struct me_team *team = worker->team;
-    if (team->threads == 1) return;
-    int round = atomic_load_explicit(&team->round, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&team->waiting, 1, memory_order_acq_rel) + 1 == team->threads) {
-        atomic_store_explicit(&team->waiting, 0, memory_order_relaxed);
-        atomic_store_explicit(&team->round, round + 1, memory_order_release);
-        return;
-    }
-    for (int i = 0; atomic_load_explicit(&team->round, memory_order_acquire) == round; i++) {
-        if (i < SPINS)
-            pause_core();
-        else
-            sched_yield();
-    }
+    me_barrier_wait(&worker->team->barrier, worker->team->threads);
 }
 
 /* Puts down this thread's part, waits for all, and tells where they lie in each slot. */

@@ -3,6 +3,7 @@
 #ifndef ME_TEAM_H
 #define ME_TEAM_H
 
+#include "barrier.h"
 #include "me/error.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -13,7 +14,8 @@ struct me_team {
     int threads;
     int *cpus;                  /* thread i's; NULL: threads are not bound, since not each CPU has one */
     struct me_team_slot *slots; /* what the threads add up */
-    atomic_int waiting, round, gate;
+    struct me_barrier barrier;
+    atomic_int gate;
 };
 struct me_worker {
     struct me_team *team;

@@ -1,19 +1,12 @@
 #include "train.h"
+#include "barrier.h"
 #include "me/clock.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { THREADS_MAX = ME_HIDDEN / ME_SLICE_UNITS, TEST_BATCH = 250, SPINS = 2000 };
-
-/* All threads wait for all. A step takes some 100 us and has two of these, so they spin, and give the
- * core away where there are more threads than cores to run them. */
-struct barrier {
-    int threads;
-    _Alignas(64) atomic_int waiting;
-    _Alignas(64) atomic_int round;
-};
+enum { THREADS_MAX = ME_HIDDEN / ME_SLICE_UNITS, TEST_BATCH = 250 };
 
 enum gate { GATE_CLOSED, GATE_OPEN, GATE_CANCELLED };
 
@@ -24,7 +17,8 @@ struct trainer {
     FILE *out;
     uint32_t *order;
     struct me_batch batches[2]; /* one is learnt from while the next is gathered */
-    struct barrier barrier;
+    int threads;
+    struct me_barrier barrier; /* twice a step, which takes some 100 us */
     atomic_int gate;
 };
 
@@ -43,10 +37,6 @@ static void flush_denormals(void)
 {
     _mm_setcsr(_mm_getcsr() | 0x8040);
 }
-static void pause_core(void)
-{
-    _mm_pause();
-}
 #elif defined __aarch64__
 static void flush_denormals(void)
 {
@@ -54,31 +44,9 @@ static void flush_denormals(void)
     __asm__ volatile("mrs %0, fpcr" : "=r"(control));
     __asm__ volatile("msr fpcr, %0" : : "r"(control | 1ul << 24));
 }
-static void pause_core(void)
-{
-    __asm__ volatile("yield");
-}
 #else
 static void flush_denormals(void) {}
-static void pause_core(void) {}
 #endif
-
-static void barrier_wait(struct barrier *barrier)
-{
-    if (barrier->threads == 1) return;
-    int round = atomic_load_explicit(&barrier->round, memory_order_relaxed);
-    if (atomic_fetch_add_explicit(&barrier->waiting, 1, memory_order_acq_rel) + 1 == barrier->threads) {
-        atomic_store_explicit(&barrier->waiting, 0, memory_order_relaxed);
-        atomic_store_explicit(&barrier->round, round + 1, memory_order_release);
-        return;
-    }
-    for (int i = 0; atomic_load_explicit(&barrier->round, memory_order_acquire) == round; i++) {
-        if (i < SPINS)
-            pause_core();
-        else
-            sched_yield();
-    }
-}
 
 /* Fisher-Yates. */
 static void shuffle(uint32_t *order, size_t n, uint64_t seed)
@@ -98,7 +66,7 @@ static void gather(const struct worker *worker, struct me_batch *batch, size_t f
     size_t left = trainer->options->samples - first, size = (size_t)trainer->options->batch;
     int count = (int)(left < size ? left : size);
     if (worker->number == 0) batch->count = count;
-    for (int i = worker->number; i < count; i += trainer->barrier.threads)
+    for (int i = worker->number; i < count; i += trainer->threads)
         me_batch_gather(batch, i, trainer->idx, trainer->order[first + (size_t)i]);
 }
 
@@ -119,12 +87,12 @@ static void train_step(struct worker *worker, size_t first, long step)
     struct me_batch *batch = &trainer->batches[step % 2], *next = &trainer->batches[(step + 1) % 2];
     float rate = me_network_rate(learning_rate(trainer->options, step), step);
     me_network_hidden(network, batch, &worker->slice, step);
-    barrier_wait(&trainer->barrier);
+    me_barrier_wait(&trainer->barrier, trainer->threads);
     me_network_outputs(network, batch, &worker->slice, &worker->loss, &worker->hits);
     first += (size_t)trainer->options->batch;
     if (first < trainer->options->samples) gather(worker, next, first);
     me_network_learn_inputs(network, batch, &worker->slice, rate);
-    barrier_wait(&trainer->barrier);
+    me_barrier_wait(&trainer->barrier, trainer->threads);
     me_network_learn_outputs(network, &worker->slice, rate);
 }
 
@@ -152,12 +120,12 @@ static void *work(void *argument)
             shuffle(trainer->order, options->samples, me_network_random(options->seed, (uint64_t)epoch));
         worker->loss = 0;
         worker->hits = 0;
-        barrier_wait(&trainer->barrier);
+        me_barrier_wait(&trainer->barrier, trainer->threads);
         gather(worker, &trainer->batches[step % 2], 0);
-        barrier_wait(&trainer->barrier);
+        me_barrier_wait(&trainer->barrier, trainer->threads);
         for (size_t first = 0; first < options->samples; first += (size_t)options->batch)
             train_step(worker, first, step++);
-        barrier_wait(&trainer->barrier);
+        me_barrier_wait(&trainer->barrier, trainer->threads);
         if (worker->number == 0) print_epoch(worker, epoch, (double)(me_clock_mono_ns() - begin_ns) * 1e-9);
     }
     return NULL;
@@ -166,7 +134,7 @@ static void *work(void *argument)
 /* Worker 0 is the caller's thread. */
 static int run_workers(struct trainer *trainer, struct worker *workers, struct me_error *err)
 {
-    int started = 1, rc = 0, n = trainer->barrier.threads;
+    int started = 1, rc = 0, n = trainer->threads;
     for (; started < n && !rc; started++) {
         int errnum = pthread_create(&workers[started].thread, NULL, work, &workers[started]);
         if (!errnum) continue;
@@ -181,7 +149,7 @@ static int run_workers(struct trainer *trainer, struct worker *workers, struct m
 
 static int init_workers(struct worker *workers, struct trainer *trainer, struct me_error *err)
 {
-    int n = trainer->barrier.threads, units = ME_HIDDEN / n;
+    int n = trainer->threads, units = ME_HIDDEN / n;
     for (int i = 0; i < n; i++) {
         size_t size = (size_t)trainer->options->batch * ME_OUTPUTS * sizeof(float);
         workers[i].trainer = trainer;
@@ -196,9 +164,9 @@ int me_train_run(struct me_network *network, const struct me_idx *idx, const str
                  FILE *out, struct me_error *err)
 {
     struct worker workers[THREADS_MAX] = {0};
-    struct trainer trainer = {.network = network, .idx = idx, .options = options, .out = out};
+    struct trainer trainer = {
+        .network = network, .idx = idx, .options = options, .out = out, .threads = options->threads};
     int rc = -1;
-    trainer.barrier.threads = options->threads;
     trainer.order = malloc(options->samples * sizeof *trainer.order);
     if (!trainer.order) {
         me_fail(err, ME_E_RUN, "no memory for the order of %zu images", options->samples);

@@ -13,7 +13,7 @@ const struct me_option me_bench_options_own[] = {
     {"lost-after", 0, ME_OPTION_DOUBLE, FIELD(lost_after_s), 1, 86400, "SECONDS",
      "silence after which a machine counts as lost, also when a stop was asked for (default 30)"},
     {"root", 0, ME_OPTION_STRING, FIELD(root), 0, 0, "DIR",
-     "where /sys and /proc are found (default /; a container's /host)"},
+     "where /sys and /proc are found: a container's /host (default $ME_ROOT, else /)"},
     {.name = NULL},
 };
 

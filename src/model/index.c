@@ -140,36 +140,40 @@ const struct me_row_repeat *me_index_run(const struct me_index *index, int32_t m
     return NULL;
 }
 
+/* What is looked for: a row of this machine and repeat, by its region or metric. */
+struct key {
+    int32_t machine_id, repeat;
+    const char *name;
+};
+
+static int find_region(const void *key, const void *at)
+{
+    const struct key *k = key;
+    const struct me_row_region *row = *(const struct me_row_region *const *)at;
+    return compare_keys(k->machine_id, k->repeat, k->name, row->machine_id, row->repeat, row->region);
+}
+
+static int find_metric(const void *key, const void *at)
+{
+    const struct key *k = key;
+    const struct me_row_metric *row = *(const struct me_row_metric *const *)at;
+    return compare_keys(k->machine_id, k->repeat, k->name, row->machine_id, row->repeat, row->metric);
+}
+
 const struct me_row_region *me_index_region(const struct me_index *index, int32_t machine_id, int32_t repeat,
                                             const char *region)
 {
-    size_t low = 0, high = index->region_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct me_row_region *row = index->regions[middle];
-        int order = compare_keys(row->machine_id, row->repeat, row->region, machine_id, repeat, region);
-        if (!order) return row;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    struct key key = {machine_id, repeat, region};
+    const struct me_row_region *const *found =
+        bsearch(&key, index->regions, index->region_count, sizeof *index->regions, find_region);
+    return found ? *found : NULL;
 }
 
 const struct me_row_metric *me_index_metric(const struct me_index *index, int32_t machine_id, int32_t repeat,
                                             const char *metric)
 {
-    size_t low = 0, high = index->metric_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct me_row_metric *row = index->metrics[middle];
-        int order = compare_keys(row->machine_id, row->repeat, row->metric, machine_id, repeat, metric);
-        if (!order) return row;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    struct key key = {machine_id, repeat, metric};
+    const struct me_row_metric *const *found =
+        bsearch(&key, index->metrics, index->metric_count, sizeof *index->metrics, find_metric);
+    return found ? *found : NULL;
 }

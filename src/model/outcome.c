@@ -2,6 +2,7 @@
 #include "rows.h"
 #include "standing.h"
 #include <math.h>
+#include <stdio.h>
 
 static void reject(struct me_standing *standing, const char *what)
 {
@@ -9,18 +10,31 @@ static void reject(struct me_standing *standing, const char *what)
     me_rows_remark(standing->summary->reason, sizeof standing->summary->reason, "not ranked: %s", what);
 }
 
+double me_accuracy_share(double accuracy)
+{
+    if (!(accuracy >= 0 && accuracy <= 100)) return NAN;
+    return accuracy > 1 ? accuracy / 100 : accuracy;
+}
+
 /* By itself, whatever others came to. */
 static void judge_alone(struct me_standing *standing)
 {
+    double accuracy = standing->summary->accuracy;
+    char what[128];
     if (standing->has_loss && !isfinite(standing->summary->loss))
         reject(standing, "its loss is no number: the training diverged");
-    else if (standing->has_accuracy && !isfinite(standing->summary->accuracy))
+    else if (standing->has_accuracy && !isfinite(accuracy))
         reject(standing, "its test accuracy is no number");
+    else if (standing->has_accuracy && isnan(me_accuracy_share(accuracy))) {
+        snprintf(what, sizeof what, "its test accuracy %.4g is neither a share of 1 nor a percentage",
+                 accuracy);
+        reject(standing, what);
+    }
 }
 
 static void judge_against(struct me_standing *standing, double best)
 {
-    double accuracy = standing->summary->accuracy;
+    double accuracy = me_accuracy_share(standing->summary->accuracy);
     char what[128];
     if (isnan(accuracy))
         snprintf(what, sizeof what, "it told no test accuracy, and others of its group did (best: %.3f)",
@@ -38,7 +52,8 @@ void me_outcome_judge(struct me_standing *group, size_t n)
     double best = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         judge_alone(&group[i]);
-        if (!group[i].is_unlike) best = fmax(best, group[i].summary->accuracy); /* NaN: the other one */
+        if (!group[i].is_unlike)
+            best = fmax(best, me_accuracy_share(group[i].summary->accuracy)); /* NaN: the other */
     }
     for (size_t i = 0; i < n; i++)
         if (!group[i].is_unlike && isfinite(best)) judge_against(&group[i], best);

@@ -103,6 +103,9 @@ int me_experiment_check_choice(const struct me_options_experiment *line, struct 
     if (line->command && (line->framework || line->train_func))
         return me_fail(err, ME_E_INPUT, "%s: not together with a command behind --; keep one of them",
                        line->framework ? "--framework" : "--train-func");
+    if (line->command && line->python)
+        return me_fail(err, ME_E_INPUT,
+                       "--python: not for a command behind --; begin the command with the interpreter");
     if (line->framework && line->train_func)
         return me_fail(err, ME_E_INPUT, "--train-func: not together with --framework; keep one of them");
     return 0;
@@ -112,6 +115,64 @@ const char *me_status_name(enum me_machine_status status)
 {
     static const char *const names[] = {"ok", "failed", "interrupted", "skipped", "duplicate", "lost"};
     return (size_t)status < sizeof names / sizeof *names ? names[status] : "unknown";
+}
+
+struct me_plan_machine *me_plan_find(const struct me_plan *plan, int id)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->machines[i].id == id) return &plan->machines[i];
+    return NULL;
+}
+
+static int set_command(struct me_plan *plan, char *const *command, struct me_error *err)
+{
+    char *copy[ME_PLAN_COMMAND_MAX + 1] = {0};
+    int rc = 0;
+    for (size_t n = 0; command && command[n] && !rc; n++) {
+        if (n == ME_PLAN_COMMAND_MAX)
+            rc = me_fail(err, ME_E_INPUT, "the command has more than %d words; put it into a script",
+                         ME_PLAN_COMMAND_MAX);
+        else if (!(copy[n] = strdup(command[n])))
+            rc = me_fail(err, ME_E_RUN, "no memory for the command");
+    }
+    char **old = rc ? copy : plan->command;
+    for (size_t i = 0; old[i]; i++) free(old[i]);
+    if (!rc) memcpy(plan->command, copy, sizeof copy);
+    return rc;
+}
+
+/* me_experiment_check has seen that it fits. */
+static void set_text(char *to, const char *text)
+{
+    if (text)
+        memmove(to, text, strlen(text) + 1);
+    else
+        *to = '\0';
+}
+
+int me_plan_set_experiment(struct me_plan *plan, const struct me_options_experiment *experiment,
+                           struct me_error *err)
+{
+    if (me_experiment_check(experiment, err)) return -1;
+    set_text(plan->workload, experiment->command      ? "command"
+                             : experiment->train_func ? "function"
+                                                      : experiment->framework);
+    set_text(plan->function, experiment->train_func);
+    set_text(plan->args, experiment->args);
+    set_text(plan->python, experiment->python);
+    set_text(plan->with, experiment->with);
+    set_text(plan->region, experiment->region);
+    set_text(plan->sources, experiment->sources);
+    set_text(plan->external, experiment->external);
+    set_text(plan->events, experiment->events);
+    plan->samples = experiment->samples;
+    plan->repeats = experiment->repeats;
+    plan->warmup = experiment->warmup;
+    plan->idle_s = experiment->idle_s;
+    plan->cooldown_s = experiment->cooldown_s;
+    plan->sample_hz = experiment->sample_hz;
+    plan->timeout_s = experiment->timeout_s;
+    return set_command(plan, experiment->command, err);
 }
 
 void me_plan_release(struct me_plan *plan)

@@ -11,7 +11,18 @@ static void set_status(struct me_row_machine *row, enum me_machine_status status
     snprintf(row->reason, sizeof row->reason, "%s", reason);
 }
 
-static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine)
+/* The machine counts its repeats from 1, whatever was measured before: "repeat 2: ..." is renumbered. */
+static void set_told_status(struct me_row_machine *row, enum me_machine_status status, const char *reason,
+                            int first_repeat)
+{
+    int number, len = 0;
+    set_status(row, status, reason);
+    if (sscanf(reason, "repeat %d:%n", &number, &len) != 1 || !len) return;
+    snprintf(row->reason, sizeof row->reason, "repeat %d:%s", me_rows_shifted(number, first_repeat),
+             reason + len);
+}
+
+static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine, int first_repeat)
 {
     *row = (struct me_row_machine){.machine_id = machine->id, .memory_gib = NAN};
     snprintf(row->name, sizeof row->name, "%s", machine->name);
@@ -21,7 +32,7 @@ static void fill_machine(struct me_row_machine *row, const struct me_plan_machin
     snprintf(row->basis, sizeof row->basis, "%s", machine->basis);
     row->grid_gco2_per_kwh = machine->grid_g_per_kwh;
     row->pue = machine->pue;
-    set_status(row, machine->status, machine->reason);
+    set_told_status(row, machine->status, machine->reason, first_repeat);
 }
 
 static void fill_facts(struct me_row_machine *row, const struct me_facts *facts)
@@ -288,7 +299,7 @@ static int add_record(struct me_result *add, struct me_record *record, int first
     fill_weakest_provenance(machine, record);
     if (fill_tables(add, record, first_repeat)) return -1;
     if (ok && record->status != ME_STATUS_OK)
-        set_status(machine, record->status, record->reason);
+        set_told_status(machine, record->status, record->reason, first_repeat);
     else if (ok && !record->ended)
         set_status(machine, ME_STATUS_INTERRUPTED, "its record was cut off");
     else if (ok)
@@ -305,7 +316,7 @@ int me_result_add(struct me_result *result, const struct me_plan_machine *machin
     add.machines = calloc(1, sizeof *add.machines);
     if (!add.machines) goto no_memory;
     add.machine_count = 1;
-    fill_machine(&add.machines[0], machine);
+    fill_machine(&add.machines[0], machine, first_repeat);
     if (record) {
         if (add_record(&add, record, first_repeat)) goto no_memory;
     } else if (machine->status == ME_STATUS_OK) {

@@ -67,19 +67,24 @@ static enum me_fault counter_step(uint64_t before, uint64_t after, uint64_t rang
     return ME_FAULT_NONE;
 }
 
-/* A counter that was set back (by a suspend, a reset of the firmware) falls as one that wraps does, but
- * would have had to grow by nearly its whole range since it last moved. A stall's time is allowed for,
- * since a reading may be stale. safe_ns is range / maximum power, so this is step <= power x time. */
+/* What of a step cannot be energy. A stall's time is allowed for, since a reading may be stale. Maximum powers
+ * are no physical bounds: the kernel shows thermal design power for processors that boost to several times it,
+ * others are guesses, and an honest reading that is refused costs a machine its energy. Hence the margins: a
+ * counter is set back by each suspend or reset of the firmware, and by chance it then falls as one that wraps;
+ * one that jumps forward is nonsense by far, if ever. */
+enum { WRAP_MARGIN = 4, JUMP_MARGIN = 10 };
+
+/* A counter that was set back falls as one that wraps does, but would have had to grow by nearly its whole range
+ * since it last moved. safe_ns is range / maximum power, so this is step <= margin x power x time. */
 static bool can_be_wrap(uint64_t step, uint64_t range, uint64_t since_ns, double safe_ns)
 {
-    return (double)step * safe_ns <= (double)range * (double)since_ns;
+    return (double)step * safe_ns <= WRAP_MARGIN * (double)range * (double)since_ns;
 }
 
-/* More than twice what it can draw since it last moved is no energy: a reading that was torn, or a counter
- * that was set forward. Twice, since bounds come from firmware; a stall's time is allowed for here too. */
+/* Else it is a reading that was torn, or a counter that was set forward. */
 static bool can_be_energy(uint64_t step, double max_power_w, uint64_t since_ns)
 {
-    return !(max_power_w > 0) || (double)step <= 2 * max_power_w * (double)since_ns * 1e-3;
+    return !(max_power_w > 0) || (double)step <= JUMP_MARGIN * max_power_w * (double)since_ns * 1e-3;
 }
 
 static uint64_t stall_ns(const struct me_channel *channel)

@@ -66,7 +66,9 @@ static void print_title(const struct me_result *result, FILE *out)
     me_wrap(out, 0, "%s on %zu machine%s%s, %d repeat%s%s, %s", result->workload, machines,
             machines == 1 ? "" : "s", share, repeats, repeats == 1 ? "" : "s", workloads > 1 ? " each" : "",
             result->created_utc);
-    if (result->command && *result->command) me_wrap(out, 0, "command: %s", result->command);
+    bool is_function = !strcmp(result->workload, "function");
+    if (result->command && *result->command)
+        me_wrap(out, 0, "%s: %s", is_function ? "function" : "command", result->command);
     if (!strcmp(result->status, "interrupted"))
         me_wrap(out, 0,
                 "INTERRUPTED: the run was ended early; the figures cover what was measured until then.");
@@ -81,6 +83,7 @@ int me_text_write(const struct me_result *result, FILE *out, struct me_error *er
 {
     (void)err;
     print_title(result, out);
+    me_text_best(result, out);
     if (result->machine_count > 1 || !count_measured(result))
         me_text_ranking(result, out);
     else if (!me_text_is_plural(result))

@@ -9,6 +9,13 @@
 struct notes {
     FILE *out;
     bool begun;
+    struct said *said;
+};
+/* What is to be said of one or several workloads in the same words. */
+struct said {
+    struct said *next;
+    struct me_buffer workloads; /* "keras, pl"; "" where only one ran */
+    char text[];
 };
 
 static FILE *begin(struct notes *notes)
@@ -31,6 +38,32 @@ static const char *workload_of(const struct me_result *result, const struct me_r
     return me_text_is_plural(result) ? row->workload : "";
 }
 
+/* Keeps a sentence for tell_said. */
+static void say(struct notes *notes, const char *workload, const struct me_buffer *text)
+{
+    struct said **end = &notes->said;
+    if (!text->data || text->failed) return;
+    while (*end && strcmp((*end)->text, text->data)) end = &(*end)->next;
+    if (!*end) {
+        if (!(*end = calloc(1, sizeof **end + text->len + 1))) return;
+        memcpy((*end)->text, text->data, text->len + 1);
+    }
+    me_buffer_printf(&(*end)->workloads, "%s%s", (*end)->workloads.len ? ", " : "", workload);
+}
+
+/* Each sentence once, behind the names of all workloads that it is about. */
+static void tell_said(struct notes *notes)
+{
+    while (notes->said) {
+        struct said *said = notes->said;
+        bool named = said->workloads.len && !said->workloads.failed;
+        me_wrap(begin(notes), 2, "%s%s%s", named ? said->workloads.data : "", named ? ": " : "", said->text);
+        notes->said = said->next;
+        me_buffer_release(&said->workloads);
+        free(said);
+    }
+}
+
 /* Neighbours whose intervals overlap. `rows` stand in the order that is asked about. */
 static void tell_overlaps(struct notes *notes, const struct me_result *result,
                           const struct me_row_summary *const *rows, size_t count, bool carbon)
@@ -42,13 +75,18 @@ static void tell_overlaps(struct notes *notes, const struct me_result *result,
         double reach = carbon ? rows[i]->carbon_ci95_g + rows[i + 1]->carbon_ci95_g
                               : rows[i]->energy_ci95_j + rows[i + 1]->energy_ci95_j;
         if (!(fabs(a - b) <= reach) || ++pairs > MOST) continue; /* NaN: no interval, no statement */
-        const char *workload = workload_of(result, rows[i]);
-        me_wrap(begin(notes), 2,
-                "%s%s%s and %s are not distinguishable by %s: their 95 %% intervals overlap.", workload,
-                *workload ? ": " : "", me_text_name(result, rows[i]->machine_id),
-                me_text_name(result, rows[i + 1]->machine_id), carbon ? "carbon" : "energy");
+        struct me_buffer text = ME_BUFFER_INIT;
+        me_buffer_printf(&text, "%s and %s are not distinguishable by %s: their 95 %% intervals overlap.",
+                         me_text_name(result, rows[i]->machine_id),
+                         me_text_name(result, rows[i + 1]->machine_id), carbon ? "carbon" : "energy");
+        say(notes, workload_of(result, rows[i]), &text);
+        me_buffer_release(&text);
     }
-    if (pairs > MOST) me_wrap(notes->out, 2, "... and %zu more pairs of neighbours.", pairs - MOST);
+    if (pairs <= MOST) return;
+    struct me_buffer text = ME_BUFFER_INIT;
+    me_buffer_printf(&text, "... and %zu more pairs of neighbours.", pairs - MOST);
+    say(notes, workload_of(result, rows[0]), &text);
+    me_buffer_release(&text);
 }
 
 static bool same_order(const struct me_row_summary *const *rows, size_t count)
@@ -62,14 +100,15 @@ static void tell_carbon_order(struct notes *notes, const struct me_result *resul
                               const struct me_row_summary *const *rows, size_t count)
 {
     struct me_buffer order = ME_BUFFER_INIT;
+    const char *workload = workload_of(result, rows[0]);
+    me_buffer_printf(&order, "%sy carbon the order is another: ", *workload ? "b" : "B");
     for (size_t i = 0, told = 0; i < count && told < MOST; i++) {
         if (rows[i]->carbon_place < 1) continue;
         me_buffer_printf(&order, "%s%d %s", told++ ? ", " : "", rows[i]->carbon_place,
                          me_text_name(result, rows[i]->machine_id));
     }
-    const char *workload = workload_of(result, rows[0]);
-    me_wrap(begin(notes), 2, "%s%sy carbon the order is another: %s%s.", workload, *workload ? ": b" : "B",
-            order.data && !order.failed ? order.data : "", count > MOST ? ", ..." : "");
+    me_buffer_puts(&order, count > MOST ? ", ...." : ".");
+    say(notes, workload, &order);
     me_buffer_release(&order);
 }
 
@@ -175,6 +214,7 @@ void me_text_notes(const struct me_result *result, FILE *out)
     const struct me_row_summary **rows = calloc(result->summary_count + 1, sizeof *rows);
     if (!rows) return;
     for (int group = 1; group <= groups; group++) tell_group(&notes, result, group, rows);
+    tell_said(&notes);
     tell_groups(&notes, result, groups);
     tell_marks(&notes, result);
     free(rows);
@@ -329,15 +369,19 @@ static void print_regions(const struct me_result *result, FILE *out, size_t line
 /* Remarks on machines that are ranked, and repeats that went wrong. */
 void me_text_trouble(const struct me_result *result, FILE *out)
 {
-    size_t lines = print_remarks(result, out, true, "Remarks");
+    size_t lines = print_remarks(result, out, true, "Remarks"), exits = 0;
     for (size_t i = 0, repeats = 0; i < result->repeat_count; i++) {
         const struct me_row_repeat *row = &result->repeats[i];
         bool child =
             !strcmp(row->phase, "run") || !strcmp(row->phase, "warmup"); /* else there is no exit status */
         if (!*row->note && !(child && row->exit_status)) continue;
+        exits += child && row->exit_status > 0;
         if (!lines++) fputs("\nRemarks\n", out);
         if (++repeats <= MOST) print_repeat(result, out, row);
         if (repeats == MOST + 1) me_wrap(out, 2, "... and more; the table repeats of the file has them all.");
     }
     print_regions(result, out, lines);
+    if (exits)
+        me_wrap(out, 2,
+                "What they printed lies in the experiment's folder, logs/machineN-repeatN.err and .out.");
 }

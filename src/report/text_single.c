@@ -53,7 +53,7 @@ static void add_outcome(struct me_sheet *sheet, const struct me_row_summary *row
     if (isfinite(row->accuracy)) {
         me_sheet_add(sheet, "accuracy");
         me_sheet_add(sheet, "%.4f", row->accuracy);
-        me_sheet_add(sheet, "of data not trained on");
+        me_sheet_add(sheet, "as the workload told it");
     }
     if (isfinite(row->loss)) {
         me_sheet_add(sheet, "loss");

@@ -113,8 +113,9 @@ static void doubt(const struct me_row_summary *row, double best, char *text, siz
         snprintf(text, size, "%.*s", (int)strcspn(reason, ";"), reason);
     } else if (isfinite(best) && !isfinite(row->accuracy)) {
         snprintf(text, size, "it told no test accuracy, and others did (best: %.3f)", best);
-    } else if (best - row->accuracy > ME_ACCURACY_CLEARLY + 1e-9) {
-        snprintf(text, size, "its test accuracy %.3f is clearly below the best, %.3f", row->accuracy, best);
+    } else if (best - me_accuracy_share(row->accuracy) > ME_ACCURACY_CLEARLY + 1e-9) {
+        snprintf(text, size, "its test accuracy %.3f is clearly below the best, %.3f",
+                 me_accuracy_share(row->accuracy), best);
     }
 }
 
@@ -126,7 +127,7 @@ static double best_accuracy(const struct board *board, const char *unit)
     for (size_t i = 0; i < board->count; i++) {
         const struct me_row_summary *row = board->rows[i];
         if (strcmp(row->work_unit, unit) || (row->group > 0 && row->place < 1)) continue;
-        best = fmax(best, row->accuracy);
+        best = fmax(best, me_accuracy_share(row->accuracy));
     }
     return best;
 }
@@ -213,6 +214,72 @@ static void tell_units(const struct board *board, FILE *out)
         tell_unit(board, out, unit);
     }
     if (units > 1) me_wrap(out, 2, "Work in different units is not compared.");
+}
+
+/* All rows whose totals may be held against each other, beyond doubt, with work of this unit; the least first. */
+static size_t list_best(const struct me_result *result, const char *unit, const struct me_row_summary **rows,
+                        bool *left_out)
+{
+    struct board board = {.result = result, .rows = rows};
+    size_t count = 0;
+    char why[160];
+    for (size_t i = 0; i < result->summary_count; i++)
+        if (result->summaries[i].n > 0) rows[board.count++] = &result->summaries[i];
+    double best = best_accuracy(&board, unit);
+    for (size_t i = 0; i < board.count; i++) {
+        const struct me_row_summary *row = rows[i];
+        if (strcmp(row->work_unit, unit) || !isfinite(row->j_per_work)) continue;
+        doubt(row, best, why, sizeof why);
+        *left_out |= *why;
+        if (!*why) rows[count++] = row;
+    }
+    qsort(rows, count, sizeof *rows, by_work);
+    return count;
+}
+
+static bool is_metered_alike(const struct me_row_summary *const *rows, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(rows[i]->scopes, rows[0]->scopes) || strcmp(rows[i]->provenance, rows[0]->provenance) ||
+            !strcmp(rows[i]->cls, "modelled") != !strcmp(rows[0]->cls, "modelled"))
+            return false;
+    return true;
+}
+
+/* "keras on blue, 12.05 uJ; keras on red takes 1.17 times that (not distinguishable)". */
+static void tell_best(const struct me_result *result, const struct me_row_summary *const *rows, bool left_out,
+                      FILE *out)
+{
+    const struct me_row_summary *least = rows[0], *next = rows[1];
+    double reach = least->j_per_work * relative_ci(least) + next->j_per_work * relative_ci(next);
+    char each[48], one[24];
+    me_figures_unit(one, sizeof one, least->work_unit);
+    me_figures_text(each, sizeof each, ME_ENERGY, least->j_per_work);
+    me_wrap(out, 0, "Least energy per %s%s: %s on %s, %s; next is %s on %s, %.3g times that%s.", one,
+            left_out ? ", of those that can be compared" : "", least->workload,
+            me_text_name(result, least->machine_id), each, next->workload,
+            me_text_name(result, next->machine_id), next->j_per_work / least->j_per_work,
+            isnan(reach)                                    ? " (n = 1: how firm cannot be told)"
+            : next->j_per_work - least->j_per_work <= reach ? " (not distinguishable)"
+                                                            : "");
+}
+
+/* Where several workloads ran on several machines: which of all took least for a unit of work. Says nothing where
+ * machines are metered differently; their rankings do. */
+void me_text_best(const struct me_result *result, FILE *out)
+{
+    const struct me_row_summary **rows = calloc(result->summary_count + 2, sizeof *rows);
+    if (!rows || !me_text_is_plural(result) || result->machine_count < 2) goto out;
+    for (size_t i = 0; i < result->summary_count; i++) {
+        const char *unit = result->summaries[i].work_unit;
+        bool told = !*unit, left_out = false;
+        for (size_t before = 0; before < i && !told; before++)
+            told = !strcmp(result->summaries[before].work_unit, unit);
+        size_t count = told ? 0 : list_best(result, unit, rows, &left_out);
+        if (count > 1 && is_metered_alike(rows, count)) tell_best(result, rows, left_out, out);
+    }
+out:
+    free(rows);
 }
 
 static void print_board(const struct board *board, FILE *out, const struct me_row_machine *machine)

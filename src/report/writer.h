@@ -79,6 +79,7 @@ int me_text_groups(const struct me_result *result);
 size_t me_text_group(const struct me_result *result, int group, const struct me_row_summary **rows);
 void me_text_ranking(const struct me_result *result, FILE *out);
 void me_text_single(const struct me_result *result, FILE *out);
+void me_text_best(const struct me_result *result, FILE *out);
 void me_text_workloads(const struct me_result *result, FILE *out);
 void me_text_notes(const struct me_result *result, FILE *out);
 void me_text_unranked(const struct me_result *result, FILE *out);

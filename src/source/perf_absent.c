@@ -8,8 +8,10 @@
 enum { SYS_ADMIN = 21, PERFMON = 38 }; /* linux/capability.h; PERFMON since Linux 5.8 */
 
 #define SYSCTL "sudo sysctl kernel.perf_event_paranoid=0"
+/* Debian 12's Docker (20.10) is one that does not know it. */
 #define OPEN_CONTAINER                                                                                       \
-    "docker run --cap-add PERFMON --security-opt seccomp=unconfined --user root ... (the rest as before)"
+    "docker run --cap-add PERFMON --security-opt seccomp=unconfined --user root ... (the rest as before; "   \
+    "--cap-add SYS_ADMIN where the engine does not know PERFMON)"
 
 /* The driver's module has been called so since it learnt AMD. */
 static const char *module_name(const struct me_root *root)

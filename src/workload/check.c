@@ -19,8 +19,9 @@
 #include "me/utf8.h"
 #include "me/workload.h"
 #include "spawn.h"
+#include "watcher.h"
 
-enum { LIMIT_S = 60, KEPT = 2048 };
+enum { LIMIT_S = 60, KEPT = 2048, AT_ONCE = 256 };
 
 /* The end of an output: its last line is what is wanted. */
 struct tail {
@@ -32,27 +33,34 @@ struct tail {
 struct check {
     pid_t pid;
     int pidfd;
+    struct me_watcher watcher;
     struct tail out, err;
 };
 
+static void keep(struct tail *tail, const char *piece, size_t n)
+{
+    if (tail->len + n >= sizeof tail->text) {
+        size_t kept = tail->len < KEPT ? tail->len : KEPT - 1;
+        memmove(tail->text, tail->text + tail->len - kept, kept);
+        tail->len = kept;
+    }
+    memcpy(tail->text + tail->len, piece, n);
+    tail->len += n;
+    tail->text[tail->len] = '\0';
+}
+
+/* Not to its end: where somebody prints without one as fast as we read, there is always more. */
 static void drain(struct tail *tail)
 {
     char piece[KEPT];
-    ssize_t n;
-    while (tail->fd >= 0 && (n = read(tail->fd, piece, sizeof piece)) != 0) {
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return;
-        if (tail->len + (size_t)n >= sizeof tail->text) {
-            size_t kept = tail->len < KEPT ? tail->len : KEPT - 1;
-            memmove(tail->text, tail->text + tail->len - kept, kept);
-            tail->len = kept;
-        }
-        memcpy(tail->text + tail->len, piece, (size_t)n);
-        tail->len += (size_t)n;
-        tail->text[tail->len] = '\0';
+    for (int i = 0; i < AT_ONCE && tail->fd >= 0; i++) {
+        ssize_t n = read(tail->fd, piece, sizeof piece);
+        if (n < 0 && errno != EINTR) return;
+        if (n > 0) keep(tail, piece, (size_t)n);
+        if (n) continue;
+        close(tail->fd);
+        tail->fd = -1;
     }
-    if (tail->fd >= 0) close(tail->fd);
-    tail->fd = -1;
 }
 
 /* The last line with anything in it, fit for a terminal. "" if there is none. */
@@ -123,6 +131,7 @@ static int start(struct check *check, char **argv, const struct me_workload_plac
         if (writing[i] >= 0) close(writing[i]);
     if (rc) return -1;
     check->pidfd = (int)syscall(SYS_pidfd_open, check->pid, 0);
+    me_watcher_start(&check->watcher, check->pid);
     return 0;
 }
 
@@ -145,6 +154,7 @@ static int await(struct check *check, char *text, size_t size)
         drain(&check->err);
     }
     kill(-check->pid, SIGKILL); /* and what it left behind, while the number is still its own */
+    me_watcher_end(&check->watcher);
     while (waitpid(check->pid, NULL, 0) < 0 && errno == EINTR) continue;
     if (ended) return status;
     if (interrupted)
@@ -172,15 +182,20 @@ static bool check_command(const struct me_workload_place *place, const char *wor
     char path[PATH_MAX], here[2 * PATH_MAX];
     struct me_error err = {0};
     struct stat file;
+    bool with = place->plan->with[0] && place->files;
     if (me_spawn_find(word, path, sizeof path, &err)) {
-        snprintf(text, size, "%s", err.text);
+        snprintf(here, sizeof here, "%s/%s", with ? place->files : ".", word);
+        bool is_here = !strchr(word, '/') && !stat(here, &file) && S_ISREG(file.st_mode);
+        snprintf(text, size, is_here ? "%s; write ./%.200s" : "%s", err.text, word);
         return false;
     }
-    bool shipped = place->plan->with[0] && place->files && path[0] != '/';
+    bool shipped = with && path[0] != '/';
     snprintf(here, sizeof here, "%s%s%s", shipped ? place->files : "", shipped ? "/" : "", path);
     if (stat(here, &file))
         snprintf(text, size, "cannot run '%.200s': %s%s", word, strerror(errno),
-                 shipped || path[0] == '/' ? "" : "; --with ships it");
+                 path[0] == '/' ? ""
+                 : shipped      ? "; it is not among what --with names"
+                                : "; --with ships it");
     else if (!S_ISREG(file.st_mode) || access(here, X_OK))
         snprintf(text, size, "cannot run '%.200s': not an executable file%s", word,
                  S_ISREG(file.st_mode) ? "; chmod +x makes it one" : "");

@@ -31,6 +31,9 @@ struct me_child {
     struct me_marks marks;
     char chunk[4096];
     const char *at, *end; /* of the chunk: not looked at yet */
+    uint64_t reads;       /* of chunks that had something in it */
+    int64_t empty_ns;     /* when the pipe was found empty last, or became so by reading */
+    int64_t since_ns;     /* that moment, before the chunk was read */
     bool exited;
     int exit_status;
     size_t left; /* after the exit: bytes that were in the pipe then. A stray process may
@@ -60,6 +63,7 @@ int me_child_start(struct me_child **out, const struct me_child_options *options
 {
     struct me_child *child = calloc(1, sizeof *child);
     if (!child) return me_fail(err, ME_E_RUN, "no memory");
+    child->empty_ns = me_clock_mono_ns();
     child->pidfd = child->mark_fd = child->root.fd = child->outputs[0].fd = child->outputs[1].fd = -1;
     prctl(PR_GET_CHILD_SUBREAPER, &child->was_subreaper);
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* what it leaves behind becomes our child, and can be found */
@@ -112,6 +116,7 @@ static void read_pipe(struct me_child *child)
     if (child->exited && child->left < size) size = child->left;
     child->at = child->end = child->chunk;
     if (child->mark_fd < 0 || !size) return;
+    int64_t now_ns = me_clock_mono_ns();
     ssize_t n = read(child->mark_fd, child->chunk, size);
     if (n < 0 && errno == EINTR) return;
     if (n < 0 && errno == EAGAIN) {
@@ -125,6 +130,9 @@ static void read_pipe(struct me_child *child)
     }
     if (child->exited) child->left -= (size_t)n;
     child->end = child->chunk + n;
+    child->reads++;
+    child->since_ns = child->empty_ns;
+    if ((size_t)n < size) child->empty_ns = now_ns;
 }
 
 static bool last_events(struct me_child *child, struct me_child_event *event)
@@ -139,7 +147,10 @@ static bool last_events(struct me_child *child, struct me_child_event *event)
 static bool wait_for_news(struct me_child *child, int timeout_ms)
 {
     struct pollfd fds[2] = {{.fd = child->pidfd, .events = POLLIN}, {.fd = child->mark_fd, .events = POLLIN}};
-    if (!child->exited && poll(fds, 2, timeout_ms) <= 0) return false;
+    if (!child->exited && !poll(fds, 2, 0)) { /* so that we know whether the news was there already */
+        if (poll(fds, 2, timeout_ms) <= 0) return false;
+        child->empty_ns = me_clock_mono_ns();
+    }
     if (fds[0].revents) look_for_exit(child);
     if (child->exited || fds[1].revents) read_pipe(child);
     return true;
@@ -173,7 +184,11 @@ void me_child_wait(struct me_child *child, int timeout_ms, struct me_child_event
     *event = (struct me_child_event){.type = ME_CHILD_NOTHING};
     for (bool first = true;; first = false) {
         trim_outputs(child);
-        if (me_marks_take(&child->marks, &child->at, child->end, event)) return;
+        if (me_marks_take(&child->marks, &child->at, child->end, event)) {
+            event->read = child->reads;
+            event->since_ns = child->since_ns;
+            return;
+        }
         if (child->exited && (child->mark_fd < 0 || !child->left) && last_events(child, event)) return;
         int left_ms = remaining_ms(deadline_ns);
         if (!first && !left_ms && !child->exited) return; /* also when bytes without an end pour in */

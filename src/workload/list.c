@@ -86,10 +86,17 @@ static void set_own(const struct me_plan *plan, struct me_workloads *list)
     set_region(entry, plan->region, strcmp(plan->workload, "function") ? "" : "train");
 }
 
+/* Without a command or function these are no names, as whoever writes --framework command learns. */
+static bool is_own(const struct me_plan *plan)
+{
+    return (plan->command[0] && !strcmp(plan->workload, "command")) ||
+           (plan->function[0] && !strcmp(plan->workload, "function"));
+}
+
 int me_workload_list(const struct me_plan *plan, struct me_workloads *out, struct me_error *err)
 {
     struct me_workloads list = {.count = 0};
-    if (!strcmp(plan->workload, "command") || !strcmp(plan->workload, "function")) {
+    if (is_own(plan)) {
         set_own(plan, &list);
         *out = list;
         return 0;

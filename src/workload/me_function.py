@@ -6,7 +6,7 @@ of an array as positional arguments, or none. What it returns becomes metrics: o
 numbers, each under its key ("accuracy" and "loss" are known to the report), but "samples", which is the work; a
 number alone is "result". An exception ends it with status 1 and its traceback.
 
---check only tells whether the file parses and defines the function, without running any of it.
+--check only tells whether the file parses, defines the function and takes these arguments, without running any of it.
 """
 import os
 import sys
@@ -67,7 +67,29 @@ def definitions(statements):
                 yield from definitions(handler.body)
 
 
-def check_file(path, name):
+def check_arguments(file, name, function, arguments):
+    """Whether the function takes what --args holds; its definition tells that before anything runs."""
+    spec = function.args
+    places = [argument.arg for argument in spec.posonlyargs + spec.args]
+    keywords = [argument.arg for argument in spec.args + spec.kwonlyargs]
+    needed = places[:len(places) - len(spec.defaults)]
+    only = [argument.arg for argument, default in zip(spec.kwonlyargs, spec.kw_defaults) if default is None]
+    if isinstance(arguments, dict):
+        given = set(arguments)
+        strange = sorted(given - set(keywords)) if not spec.kwarg else []
+        there = f"; there are {', '.join(keywords)}" if keywords else ""
+        if strange:
+            fail(f"--args: {file}:{name} has no argument {strange[0]}{there}")
+    else:
+        given = set(places[:len(arguments)])
+        if len(arguments) > len(places) and not spec.vararg:
+            fail(f"--args: {len(arguments)} values, and {file}:{name} takes {len(places)} at most")
+    missing = [argument for argument in needed + only if argument not in given]
+    if missing:
+        fail(f"--args: {file}:{name} needs {missing[0]} too")
+
+
+def check_file(path, name, arguments):
     file = os.path.basename(path)
     try:
         with open(path, "rb") as source:
@@ -79,13 +101,17 @@ def check_file(path, name):
         fail(f"{file}: line {error.lineno}: {error.msg} (Python {version})")
     except ValueError as error:
         fail(f"{file}: {error}")
-    found = dict(definitions(tree.body))
+    every = list(definitions(tree.body))
+    found = dict(every)
     if name not in found and "*" not in found:
         functions = [key for key, node in found.items() if isinstance(node, ast.FunctionDef)]
         there = f"; it has {', '.join(functions[:8])}" if functions else ""
         fail(f"{file}: defines no function {name}{there}")
     if isinstance(found.get(name), ast.AsyncFunctionDef):
         fail(f"{file}: {name} is asynchronous; name a plain function that runs it, by asyncio.run")
+    if isinstance(found.get(name), ast.FunctionDef) and not found[name].decorator_list and \
+            sum(key == name for key, _ in every) == 1:
+        check_arguments(file, name, found[name], arguments)
     print(f"{file}:{name}, Python {'.'.join(map(str, sys.version_info[:3]))}")
 
 
@@ -140,7 +166,7 @@ def tell(error):
 def main():
     path, name, arguments, check = read_words(sys.argv[1:])
     if check:
-        check_file(path, name)
+        check_file(path, name, arguments)
         return 0
     path = os.path.abspath(path)
     sys.argv = [path]

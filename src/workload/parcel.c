@@ -85,7 +85,7 @@ static int check_link(const struct packing *p)
     if (!realpath(p->path, real))
         return me_fail_errno(p->err, ME_E_INPUT, errno, "%s: %.700s: the link leads nowhere", p->option,
                              p->path);
-    if (!strncmp(real, p->top, len) && (real[len] == '/' || p->top[len - 1] == '/')) return 0;
+    if (!strncmp(real, p->top, len) && (!real[len] || real[len] == '/' || p->top[len - 1] == '/')) return 0;
     return fail_at(p, "the link leads out of the folder; copy what it shows, or name that too");
 }
 

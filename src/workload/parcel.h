@@ -37,6 +37,11 @@ void me_parcel_put(struct me_buffer *out, const struct me_parcel_entry *entry);
 /* Writes the content's length into the entry that begins at `at`. */
 void me_parcel_set_size(struct me_buffer *out, size_t at, uint64_t size);
 
+/* The first ME_PARCEL_HEAD_BYTES of an entry: all but its name and content. -1: they are none. */
+int me_parcel_read_head(const char *bytes, struct me_parcel_entry *entry);
+/* May it stand in a parcel? Its name is looked at too. */
+bool me_parcel_is_entry(const struct me_parcel_entry *entry);
+
 struct me_parcel_reader {
     const char *at, *end;
 };

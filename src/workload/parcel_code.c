@@ -53,25 +53,32 @@ bool me_parcel_is_name(const char *name, size_t len)
     return true;
 }
 
+int me_parcel_read_head(const char *bytes, struct me_parcel_entry *entry)
+{
+    const unsigned char *head = (const unsigned char *)bytes;
+    if (head[1] > 1 || (head[0] != 'f' && head[0] != 'd' && head[0] != 'e')) return -1;
+    *entry = (struct me_parcel_entry){.type = (char)head[0],
+                                      .executable = head[1] == 1,
+                                      .name_len = (size_t)get_number(head + 2, 2),
+                                      .size = get_number(head + 4, 8)};
+    return entry->name_len > ME_PARCEL_NAME_MAX || (entry->type != 'f' && entry->size) ? -1 : 0;
+}
+
+bool me_parcel_is_entry(const struct me_parcel_entry *entry)
+{
+    return entry->type == 'e' ? !entry->name_len : me_parcel_is_name(entry->name, entry->name_len);
+}
+
 int me_parcel_next(struct me_parcel_reader *reader, struct me_parcel_entry *entry)
 {
     size_t left = (size_t)(reader->end - reader->at);
-    const unsigned char *head = (const unsigned char *)reader->at;
-    if (left < ME_PARCEL_HEAD_BYTES || head[1] > 1) return -1;
-    struct me_parcel_entry e = {.type = (char)head[0],
-                                .executable = head[1] == 1,
-                                .name = reader->at + ME_PARCEL_HEAD_BYTES,
-                                .name_len = (size_t)get_number(head + 2, 2),
-                                .size = get_number(head + 4, 8)};
+    struct me_parcel_entry e;
+    if (left < ME_PARCEL_HEAD_BYTES || me_parcel_read_head(reader->at, &e)) return -1;
     left -= ME_PARCEL_HEAD_BYTES;
-    if (e.name_len > left || e.size > left - e.name_len) return -1;
+    e.name = reader->at + ME_PARCEL_HEAD_BYTES;
+    if (e.name_len > left || e.size > left - e.name_len || !me_parcel_is_entry(&e)) return -1;
+    if (e.type == 'e' && left) return -1; /* the end is the end */
     e.content = e.name + e.name_len;
-    if (e.type == 'e') {
-        if (e.name_len || left) return -1; /* the end is the end */
-    } else {
-        if ((e.type != 'f' && e.type != 'd') || (e.type == 'd' && e.size)) return -1;
-        if (!me_parcel_is_name(e.name, e.name_len)) return -1;
-    }
     reader->at = e.content + e.size;
     *entry = e;
     return 0;

@@ -4,62 +4,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "me/workload.h"
-#include "parcel.h"
+#include "receive.h"
 #include "scripts.h"
 
-static int write_all(int fd, const char *bytes, size_t len)
+static int put_file(int folder, const char *name, const char *bytes, size_t len, struct me_error *err)
 {
-    while (len) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int put_file(int folder, const char *name, const char *bytes, size_t len, bool executable,
-                    struct me_error *err)
-{
-    int fd =
-        openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0700 : 0600);
-    int rc = fd < 0 ? -1 : write_all(fd, bytes, len);
+    int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = fd < 0 ? -1 : me_write_all(fd, bytes, len);
     int reason = errno;
     if (fd >= 0 && close(fd) && !rc) {
         reason = errno;
         rc = -1;
     }
     return rc ? me_fail_errno(err, ME_E_RUN, reason, "cannot write %.400s", name) : 0;
-}
-
-static int put_folder(int folder, const char *name, struct me_error *err)
-{
-    if (!mkdirat(folder, name, 0700)) return 0;
-    return me_fail_errno(err, ME_E_RUN, errno, "cannot make %.400s", name);
-}
-
-static int put_parcel(int folder, const void *parcel, size_t len, struct me_error *err)
-{
-    struct me_parcel_reader reader;
-    struct me_parcel_entry entry;
-    char name[ME_PARCEL_NAME_MAX + 1];
-    if (me_parcel_open(&reader, parcel, len))
-        return me_fail(err, ME_E_RUN, "the shipped files are no parcel");
-    for (;;) {
-        if (me_parcel_next(&reader, &entry)) return me_fail(err, ME_E_RUN, "the shipped files are damaged");
-        if (entry.type == 'e') return 0;
-        snprintf(name, sizeof name, "%.*s", (int)entry.name_len, entry.name);
-        if (entry.type == 'd'
-                ? put_folder(folder, name, err)
-                : put_file(folder, name, entry.content, (size_t)entry.size, entry.executable, err))
-            return -1;
-    }
 }
 
 /* The folders of a name's path; those that are there stay. */
@@ -80,37 +44,56 @@ static int put_scripts(int folder, struct me_error *err)
     char path[256];
     while (me_scripts_next(&script)) {
         snprintf(path, sizeof path, ME_WORKLOAD_OWN_FILES "/%.200s", script.name);
-        if (put_parents(folder, path, err) || put_file(folder, path, script.text, script.len, false, err))
-            return -1;
+        if (put_parents(folder, path, err) || put_file(folder, path, script.text, script.len, err)) return -1;
     }
     return 0;
 }
 
-int me_workload_unpack(const struct me_plan *plan, const void *parcel, size_t len, const char *folder,
-                       struct me_error *err)
+static int put_parcel(const char *folder, const void *parcel, size_t len, struct me_error *err)
 {
-    (void)plan; /* ours are small and always there: also a plain command may be Python */
+    struct me_unpacking *unpacking;
+    if (me_unpacking_begin(&unpacking, folder, err)) return -1;
+    int rc = me_unpacking_take(unpacking, parcel, len, err);
+    if (!rc) rc = me_unpacking_end(unpacking, err);
+    me_unpacking_release(unpacking);
+    return rc;
+}
+
+int me_workload_unpack(const void *parcel, size_t len, const char *folder, struct me_error *err)
+{
     struct me_error why = {0};
     if (mkdir(folder, 0700) && errno != EEXIST) return me_fail_errno(err, ME_E_RUN, errno, "%.400s", folder);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return me_fail_errno(err, ME_E_RUN, errno, "%.400s", folder);
     int rc = fchmod(fd, 0700) ? me_fail_errno(&why, ME_E_RUN, errno, "cannot be made private") : 0;
     if (!rc) rc = put_scripts(fd, &why);
-    if (!rc && len) rc = put_parcel(fd, parcel, len, &why);
     close(fd);
-    return rc ? me_fail(err, ME_E_RUN, "%.400s: %.500s", folder, why.text) : 0;
+    if (rc) return me_fail(err, ME_E_RUN, "%.400s: %.500s", folder, why.text);
+    return len ? put_parcel(folder, parcel, len, err) : 0;
 }
 
-/* Takes over `fd`. What cannot be removed stays, and what it is in; a folder that the workload made
- * unwritable is made ours again. */
-static void empty(int fd, dev_t device)
+/* --- removing ------------------------------------------------------------------------------------ */
+
+/* The number of the mount that it lies in; -1: not known. A bind mount has the device of what it shows, so that
+ * this alone tells it apart. */
+static long find_mount(int fd)
 {
-    struct stat st;
-    if (fstat(fd, &st) || st.st_dev != device) { /* somebody mounted something there: not ours */
-        close(fd);
-        return;
-    }
-    fchmod(fd, 0700);
+    static const char key[] = "mnt_id:";
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    int info = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = info < 0 ? -1 : read(info, text, sizeof text - 1);
+    if (info >= 0) close(info);
+    text[n < 0 ? 0 : n] = '\0';
+    const char *found = strstr(text, key);
+    return found ? atol(found + sizeof key - 1) : -1;
+}
+
+static void remove_folder(int parent, const char *name, long mount);
+
+/* Takes over `fd`. */
+static void empty(int fd, long mount)
+{
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
@@ -118,24 +101,37 @@ static void empty(int fd, dev_t device)
     }
     for (struct dirent *entry; (entry = readdir(dir));) {
         const char *name = entry->d_name;
-        if (!strcmp(name, ".") || !strcmp(name, "..") || !unlinkat(fd, name, 0)) continue;
-        fchmodat(fd, name, 0700, AT_SYMLINK_NOFOLLOW);
-        int inner = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (inner >= 0) empty(inner, device);
-        unlinkat(fd, name, AT_REMOVEDIR);
+        if (strcmp(name, ".") && strcmp(name, "..") && unlinkat(fd, name, 0)) remove_folder(fd, name, mount);
     }
     closedir(dir);
 }
 
+/* What cannot be removed stays, and what it is in; so does what somebody mounted there, untouched. A folder that
+ * the workload made unwritable is made ours again. */
+static void remove_folder(int parent, const char *name, long mount)
+{
+    int place = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (place < 0) return;
+    bool is_here = mount >= 0 && find_mount(place) == mount;
+    close(place);
+    if (!is_here) return;
+    fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW);
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0) empty(fd, mount);
+    unlinkat(parent, name, AT_REMOVEDIR);
+}
+
 void me_workload_remove(const char *folder)
 {
-    if (!folder || !*folder) return;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0) return;
-    if (fstat(fd, &st))
-        close(fd);
-    else
-        empty(fd, st.st_dev);
-    rmdir(folder);
+    char path[PATH_MAX];
+    if (!folder || !*folder || strlen(folder) >= sizeof path) return;
+    strcpy(path, folder);
+    char *slash = strrchr(path, '/');
+    if (slash) *slash = '\0';
+    int parent = open(!slash ? "." : slash == path ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0) return;
+    const char *name = slash ? slash + 1 : path;
+    /* A link or a file, if the workload put one in its place. */
+    if (unlinkat(parent, name, 0)) remove_folder(parent, name, find_mount(parent));
+    close(parent);
 }

@@ -1,6 +1,6 @@
-/* Ends a workload's process group when we are gone without having been able to: killed by SIGKILL, by
- * the out-of-memory killer, by an mpirun that lost its patience. The kernel ends the workload's first
- * process by itself then (PR_SET_PDEATHSIG), but not what that one has started. */
+/* Ends the process group of a workload or of its check when we are gone without having been able to: killed
+ * by SIGKILL, by the out-of-memory killer, by an mpirun that lost its patience. A workload's first process is
+ * ended by the kernel then (PR_SET_PDEATHSIG), but not what that one has started. */
 #ifndef ME_WATCHER_H
 #define ME_WATCHER_H
 

@@ -5,9 +5,9 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from me_test import wait_until
 
 BUILD = pathlib.Path(os.environ["ME_BUILD"])
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "python"))
@@ -44,15 +44,6 @@ def processes_with(marker):
     return found
 
 
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_several_ranks_of_one_machine_count_once(env, tmp_path):
     done = mpirun(env, tmp_path, "exp", "--", "sleep", "0.5", ranks=3)
     assert done.returncode == 0, done.stderr
@@ -82,7 +73,7 @@ def test_a_stop_keeps_what_was_measured(env, tmp_path, how):
             f"[ $ME_REPEAT = 1 ] && exec sleep 0.3; exec sleep {seconds}"]
     run = subprocess.Popen(argv, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        assert wait_until(lambda: any(p != run.pid for p in processes_with(f"sleep\0{seconds}"))), "never started"
+        assert wait_until(lambda: any(p != run.pid for p in processes_with(f"sleep\0{seconds}")), 20), "never started"
         run.send_signal(how)
         said, _ = run.communicate(timeout=30)
     finally:
@@ -148,7 +139,7 @@ def test_progress_is_plain_lines_without_a_terminal(env, tmp_path):
 
 
 def test_progress_is_redrawn_on_a_terminal(env, tmp_path):
-    command = f"mpirun -n 1 me_bench exp -- sleep 1"
+    command = "mpirun -n 1 me_bench exp -- sleep 1"
     done = subprocess.run(["script", "-qec", command, "/dev/null"], env=env, cwd=tmp_path, capture_output=True,
                           text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert "\033[1A" in done.stdout and "\033[K" in done.stdout, done.stdout
@@ -165,6 +156,20 @@ def test_an_existing_experiment_is_never_overwritten(env, tmp_path):
     assert sorted(result.repeats[result.repeats.phase == "run"].repeat) == [1, 2, 3]
     assert mpirun(env, tmp_path, "exp", "--force", "--", "true").returncode == 0
     assert len(list(tmp_path.glob("exp.old-*"))) == 1
+
+
+def test_what_failed_has_the_number_it_has_in_the_result(env, tmp_path):
+    """A warm-up is no repeat, and repeats that were appended do not begin at 1 again."""
+    first = "test -e done || { touch done; exit 3; }"
+    assert mpirun(env, tmp_path, "exp", "--warmup", "1", "--", "sh", "-c", first).returncode == 1
+    assert machine_energy.read(tmp_path / "exp" / "exp.h5").machines.iloc[0].reason == \
+        "warmup 1: the workload exited with status 3"
+    fails = "exit $(cat status 2>/dev/null || echo 0)"
+    assert mpirun(env, tmp_path, "two", "--repeats", "2", "--", "sh", "-c", fails).returncode == 0
+    (tmp_path / "status").write_text("5")
+    assert mpirun(env, tmp_path, "two", "--append", "--", "sh", "-c", fails).returncode == 1
+    result = machine_energy.read(tmp_path / "two" / "two.h5")
+    assert result.machines.iloc[0].reason == "repeat 3: the workload exited with status 5"
 
 
 def test_a_name_with_a_slash_is_a_folder_there(env, tmp_path):

@@ -2,9 +2,7 @@
 import json
 import os
 import pathlib
-import re
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -63,14 +61,25 @@ def test_the_table_says_what_json_says(env):
     done = frameworks(env)
     assert (done.rc, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert lines[0].split() == ["name", "here", "what", "runs", "needs"]
-    assert len(lines) == 1 + 2 * len(told)
+    assert lines[0].split()[:2] == ["name", "here"]
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in lines)
     column = lines[0].index("here")
-    for first, second in zip(lines[1::2], lines[2::2]):
-        row = told[first[:column].strip()]
-        assert first[column:column + 6].strip() == ("yes" if row["here"] else "no")
-        assert re.split("  +", first[column + 6:].strip()) == [row["summary"], row["needs"]]
-        assert second.strip() == row["answer"] and len(second) - len(second.lstrip()) == column + 6
+    firsts = [number for number, line in enumerate(lines) if number and not line.startswith(" ")]
+    assert firsts[0] == 1 and len(firsts) == len(told)
+    for number, end in zip(firsts, firsts[1:] + [len(lines)]):
+        row = told[lines[number][:column].strip()]
+        assert lines[number][column:].split(None, 1) == ["yes" if row["here"] else "no", row["summary"]]
+        more = lines[number + 1:end]
+        assert all(len(line) - len(line.lstrip()) == column + 6 for line in more)
+        assert " ".join(line.strip() for line in more) == f"needs {row['needs']} {row['answer']}"
+
+
+@pytest.mark.parametrize("folder, why", [("{}/none", "No such file or directory"), ("/dev/null", "Not a directory")])
+def test_a_folder_for_temporary_files_that_cannot_be_used(env, tmp_path, folder, why):
+    folder = folder.format(tmp_path)
+    done = me_test.run([me_test.program("me"), "frameworks"], env={**env, "TMPDIR": folder})
+    assert done.rc == 2 and not done.out
+    assert done.err == f"me: cannot make a folder in {folder}; set TMPDIR to another: {why}\n"
 
 
 def test_an_installed_environment_is_found(env, tmp_path):
@@ -124,9 +133,3 @@ def test_a_signal_ends_it_and_what_it_has_started(env, tmp_path, number):
 def test_misuse(env, words, said):
     done = frameworks(env, *words)
     assert done.rc == 2 and not done.out and said in done.err and done.err.count("\n") == 1
-
-
-def test_a_folder_that_cannot_be_made(env):
-    done = subprocess.run([me_test.program("me"), "frameworks"], env={**env, "TMPDIR": "/dev/null"}, capture_output=True,
-                          text=True, timeout=60, check=False)
-    assert done.returncode == 1 and done.stderr.startswith("me: /dev/null/machine-energy-") and not done.stdout

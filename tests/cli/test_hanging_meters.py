@@ -100,15 +100,16 @@ def test_killed_while_a_meter_hangs(env, tmp_path, whom):
 
 def test_why_nothing_was_measured_is_told(env, tmp_path):
     """A rank that fails before its first channel still says why."""
-    run = start(env, tmp_path, "--root", "/nowhere", "--", "true")
+    (tmp_path / "empty").mkdir()
+    run = start(env, tmp_path, "--root", tmp_path / "empty", "--", "true")
     _, err = run.communicate(timeout=30)
-    assert run.returncode == 1 and "failed: --root /nowhere: No such file or directory" in err
+    assert run.returncode == 1 and "failed: no energy source can be read here" in err
 
 
 def test_passwords_in_urls_are_not_kept(env, tmp_path):
     """The user's own words are kept, but not a password in them; the meter gets it all the same."""
     url, seen = "http://ann:hidden-word@pdu.invalid/7", tmp_path / "seen"
-    command = meter(tmp_path, "meter", f'case "$1" in *hidden-word*) echo 200;; esac')
+    command = meter(tmp_path, "meter", 'case "$1" in *hidden-word*) echo 200;; esac')
     done = me_test.run(["me_bench", "exp", "--progress", "none", "--external", f"W,interval=0.1 {command} {url}", "--",
                         "sh", "-c", f"echo {url} > {seen}; sleep 0.5"], env=env, cwd=tmp_path)
     assert done.rc == 0, done.err

@@ -133,9 +133,11 @@ def test_a_shipped_command_and_a_function(ground):
 
     (ground["n1"].path("/root") / "here").touch()  # another folder than the head's
     missing = hosts({"command": ["./no-solver", "x"], "with": "solver"})
-    assert missing.rc == 3 and "./no-solver is not there (looked in PATH" in missing.err, missing
+    assert missing.rc == 3 and "./no-solver is not among what --with names" in missing.err, missing
     assert hosts({"command": ["./solver", "x"], "with": "solver"}).rc == 0
-    assert hosts({"command": ["solver", "x"], "with": [f"{ground.work}/solver", "train.py"]}).rc == 0
+    assert hosts({"command": ["./solver", "x"], "with": [f"{ground.work}/solver", "train.py"]}).rc == 0
+    bare = hosts({"command": ["solver", "x"], "with": "solver"})  # in PATH only, as me_bench looks for it
+    assert bare.rc == 3 and "solver is not in PATH; write ./solver for the one that is shipped" in bare.err, bare
     assert hosts({"command": ["./solver"], "with": "none"}).rc == 2  # told before any machine is reached
     good = hosts({"train_func": "train.py:train"})
     assert good.rc == 0 and re.fullmatch(r"ok; Python 3\.\d+\.\d+.*", rows(good)["1"]) and "function ok" in good.out, good

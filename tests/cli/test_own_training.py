@@ -184,6 +184,34 @@ def test_a_function_that_is_not_there_is_refused(env, work, text, name, message)
     assert "(machine 0): " in lines[0] and lines[-1].endswith("1 of 1 machine cannot run it; nothing was touched")
 
 
+@pytest.mark.parametrize("signature, args, message", [
+    ("epochs=1, *, rate=0.1", '{"epoch": 3}', "--args: train.py:f has no argument epoch; there are epochs, rate"),
+    ("", '{"epoch": 3}', "--args: train.py:f has no argument epoch"),
+    ("a, b", '{"a": 3}', "--args: train.py:f needs b too"),
+    ("a, *, b", "[1]", "--args: train.py:f needs b too"),
+    ("a", None, "--args: train.py:f needs a too"),
+    ("a, b=2", "[1, 2, 3]", "--args: 3 values, and train.py:f takes 2 at most"),
+    ("a, /, b=2", '{"a": 3}', "--args: train.py:f has no argument a; there are b"),
+])
+def test_arguments_that_the_function_does_not_take_are_refused(env, work, signature, args, message):
+    (work / "train.py").write_text(f"def f({signature}):\n    return 7\n")
+    lines = refuses(env, work, message, "--train-func", "train.py:f", *(["--args", args] if args else []))
+    assert lines[0].endswith(message)
+
+
+@pytest.mark.parametrize("text, args", [
+    ("def f(a, *rest, b=1, **more):\n    return 7\n", '{"a": 1, "c": 2}'),
+    ("def f(a, *rest):\n    return 7\n", "[1, 2, 3]"),
+    ("def f(a, /, b=1, *, c=2):\n    return 7\n", "[1, 2]"),
+    ("import functools\ndef more(g):\n    return lambda: g(1)\n@more\ndef f(a):\n    return 7\n", None),
+    ("if True:\n    def f():\n        return 7\nelse:\n    def f(a):\n        return 8\n", None),
+])
+def test_arguments_that_it_takes_are_not(env, work, text, args):
+    (work / "train.py").write_text(text)
+    bench(env, work, "exp", "--train-func", "train.py:f", *(["--args", args] if args else []), check=0)
+    assert metrics(work) == {"result": 7}
+
+
 def test_a_function_by_another_way(env, work):
     (work / "train.py").write_text("import functools\ntry:\n    from none import f\nexcept ImportError:\n"
                                    "    f = functools.partial(int, '7')\n")
@@ -195,6 +223,31 @@ def test_a_file_named_as_a_module_of_python(env, work):
     (work / "json.py").write_text("def f(x):\n    import machine_energy\n    return x\n")
     bench(env, work, "exp", "--train-func", "json.py:f", "--args", "[5]", check=0)
     assert metrics(work) == {"result": 5}
+
+
+def test_what_failed_says_where_its_words_are(env, work):
+    done = bench(env, work, "exp", "--train-func", "train.py:fails", "--with", "helper.py", check=1)
+    assert "me_bench: what the workloads printed: exp/logs\n" in done.stderr
+    said = subprocess.run(["me", "report", "exp"], env=env, cwd=work, capture_output=True, text=True, check=True).stdout
+    assert "\nfunction: train.py:fails\n" in said and "logs/machineN-repeatN.err" in said
+
+
+def test_append_is_the_same_function_with_the_same_arguments(env, work):
+    words = ["--train-func", "train.py:train", "--with", "helper.py"]
+    bench(env, work, "exp", *words, "--args", '{"epochs": 2}', check=0)
+    for other in ([*words, "--args", '{"epochs": 1}'], words, ["--train-func", "train.py:number", "--with", "helper.py"]):
+        done = bench(env, work, "exp", "--append", *other, check=2)
+        assert "--append must run the same again: \"train.py:train {" in done.stderr
+    bench(env, work, "exp", "--append", *words, "--args", '{"epochs": 2}', check=0)
+    assert len(metrics(work)) == 2
+
+
+def test_append_trains_on_as_many_images(env, work):
+    words = ["exp", "--framework", "native --epochs 1"]
+    bench(env, work, *words, "--samples", "64", check=0)
+    done = bench(env, work, *words, "--append", "--samples", "128", check=2)
+    assert "--samples: --append must run the same again: 64 before, 128 now (0: all)" in done.stderr
+    bench(env, work, *words, "--append", "--samples", "64", check=0)
 
 
 def test_the_python_that_is_asked_for(env, work):
@@ -340,8 +393,10 @@ def test_two_machines_and_one_line_of_the_one_that_cannot(env, work, tmp_path):
     for n, cure in ((0, "exit 0"), (1, "echo 'me: pl: lightning is not installed; install it' >&2; exit 1")):
         folder = tmp_path / f"frameworks{n}" / "pl" / "bin"
         folder.mkdir(parents=True)
+        (folder.parent / "complete").touch()
         (folder / "python3").write_text(f"#!/bin/sh\n{cure}\n")
         (folder / "python3").chmod(0o755)
+        (folder.parent / "complete").touch()
     words = lambda n: ["-n", "1", "-x", f"ME_FRAMEWORKS_DIR={tmp_path}/frameworks{n}", "me_bench", "exp",  # noqa: E731
                        "--framework", "pl", "--root", str(roots[n])]
     done = subprocess.run(["mpirun", "--oversubscribe", *words(0), ":", *words(1)], env=env, cwd=work, timeout=60,
@@ -449,6 +504,86 @@ def is_bench(process, experiment):
         return (process / "cmdline").read_bytes().split(b"\0")[:2] == [b"me_bench", experiment.encode()]
     except OSError:
         return False
+
+
+def test_a_workload_that_removes_its_folder(env, work):
+    """Its second repeat cannot start; the first stays, and so does nothing else."""
+    done = bench(env, work, "exp", "--repeats", "2", "--with", "helper.py", "--", "sh", "-c", 'rm -r "$ME_FILES"; echo ok',
+                 check=1)
+    assert "cannot run '/usr/bin/sh' in " in done.stderr or "cannot run '/bin/sh' in " in done.stderr, done.stderr
+    assert log(work) == "ok\n" and not left(env)
+
+
+@pytest.mark.parametrize("script", [
+    'mv "$ME_FILES" "$HOME/moved"; ln -s "$HOME/kept" "$ME_FILES"',
+    'ln -s "$HOME/kept" link; mkdir -p a/b; ln -s "$HOME/kept/file" a/b; ln "$HOME/kept/file" a/hard; chmod 500 a/b a; chmod 0 .',
+    '(setsid sleep 600 </dev/null >/dev/null 2>&1 &)',
+])
+def test_the_folder_goes_and_nothing_beside_it(env, work, script):
+    kept = work.parent / "home" / "kept"
+    kept.mkdir(mode=0o755)
+    (kept / "file").write_text("kept")
+    (kept / "file").chmod(0o644)
+    bench(env, work, "exp", "--with", "helper.py", "--", "sh", "-c", script, check=0)
+    assert (kept / "file").read_text() == "kept" and (kept / "file").stat().st_mode & 0o777 == 0o644
+    assert kept.stat().st_mode & 0o777 == 0o755
+    assert not (work.parent / "home" / ".local/state/machine-energy").exists()
+
+
+def test_what_cannot_be_removed_is_said(env, work):
+    if os.geteuid():
+        pytest.skip("needs root")
+    kept = work.parent / "home" / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("kept")
+    inside = ["unshare", "-m", "--propagation", "private"]
+    script = 'mkdir m; mount --bind "$HOME/kept" m || exit 9'
+    done = subprocess.run([*inside, "mpirun", "-n", "1", "me_bench", "exp", "--with", "helper.py", "--", "sh", "-c", script],
+                          env=env, cwd=work, timeout=90, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert "me_bench: " in done.stderr and ": not all of it could be removed" in done.stderr, done.stderr
+    assert (kept / "file").read_text() == "kept"
+
+
+def test_force_twice_within_a_second(env, work):
+    for _ in range(3):
+        bench(env, work, "exp", "--sources", "model", "--force", "--", "true", check=0)
+    assert len(list(work.glob("exp.old-*"))) == 2
+
+
+def test_large_files_need_no_memory_where_they_go(env, work, tmp_path):
+    """A machine with room for them on its disk only: each rank but the head may take 200 MiB at most."""
+    with open(work / "large", "wb") as file:
+        file.truncate(300 << 20)
+    roots = []
+    for n in (0, 1):
+        root = tmp_path / f"root{n}"
+        (root / "proc/sys/kernel/random").mkdir(parents=True)
+        (root / "proc/sys/kernel/random/boot_id").write_text(f"0000000{n}-0000-4000-8000-000000000000\n")
+        roots.append(root)
+    words = lambda n: ["me_bench", "exp", "--root", str(roots[n]), "--with", "large", "--",  # noqa: E731
+                       "stat", "-c", "%s", "large"]
+    limited = ["sh", "-c", 'ulimit -d 204800; exec "$@"', "sh", *words(1)]
+    done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *words(0), ":", "-n", "1", *limited], env=env, cwd=work,
+                          timeout=90, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert "no memory" not in done.stderr and "cannot run it" not in done.stderr, done.stderr
+    assert (work / "exp").exists() and not left(env), done.stderr
+
+
+def test_another_place_where_the_disk_is_full(env, work):
+    """The files do not fit beside the journal; they are not begun there."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    (work / "large").write_bytes(bytes(3 << 20))
+    script = 'mkdir -p "$HOME/.local/state" && mount -t tmpfs -o size=2m none "$HOME/.local/state" && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", "mpirun", "-n", "1", "me_bench",
+                           "exp", "--with", "large", "--", "sh", "-c", 'pwd; stat -c %s large'],
+                          env={**env, "TMPDIR": str(work)}, cwd=work, timeout=90, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    where, size = log(work).split()
+    assert where.startswith(f"{work}/me-") and size == str(3 << 20)
+    assert not list(work.glob("me-*"))
 
 
 def test_another_place_where_the_home_has_none(env, work):

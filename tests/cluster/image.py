@@ -66,29 +66,41 @@ def packages():
 
 
 def debian_root():
-    """The tar of the Debian root. The first call of a machine takes some minutes; it is made anew when the
-    packages change."""
+    """The tar of the Debian root that the programs run in. The first call of a machine takes some minutes; it is
+    made anew when the packages change."""
+    left_out = " ".join(f'"$1"/{pattern}' for pattern in LEFT_OUT)
+    return kept("root", ["--variant=essential", "--include=" + ",".join(packages()),
+                         "--customize-hook=rm -rf " + left_out, suite()])
+
+
+def slim_root():
+    """The tar of a Debian that images are built on: apt and what is essential, with this machine's way to packages."""
+    settings = [line for line in said("apt-config", "dump").splitlines() if re.match(r"Acquire::(Check|Retries)", line)]
+    return kept("slim", ["--variant=minbase", "--include=usr-is-merged",
+                         '--customize-hook=cd "$1/usr/share" && rm -rf doc/* man/* locale/* info/*',
+                         *(f"--aptopt={line}" for line in settings), suite()])
+
+
+def kept(kind, words):
+    """What mmdebstrap makes of these words, made once."""
     folder = me_test.build_dir() / "test-image"
     folder.mkdir(exist_ok=True)
-    wanted = packages()
-    name = hashlib.sha256(json.dumps([suite(), wanted, LEFT_OUT]).encode()).hexdigest()[:16]
-    path = folder / f"root-{name}.tar"
+    name = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+    path = folder / f"{kind}-{name}.tar"
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
-            for old in folder.glob("root-*"):
+            for old in folder.glob(f"{kind}-*"):
                 old.unlink()
-            make_root(wanted, path)
+            make_root(words, path)
             path.with_suffix(".sha256").write_text(sha256(path))
     return path
 
 
-def make_root(wanted, path):
+def make_root(words, path):
     half = path.with_suffix(".half.tar")
-    left_out = " ".join(f'"$1"/{pattern}' for pattern in LEFT_OUT)
-    done = subprocess.run(["nice", "mmdebstrap", "--quiet", "--variant=essential", "--include=" + ",".join(wanted),
-                           "--customize-hook=rm -rf " + left_out, suite(), str(half)],
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(["nice", "mmdebstrap", "--quiet", *words, str(half)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         raise RuntimeError(f"mmdebstrap: exit {done.returncode}\n{done.stderr}")
     half.rename(path)
@@ -108,10 +120,10 @@ def programs_layer(path, programs=PROGRAMS, more=None):
 class Image:
     """An image as a folder of blobs: manifest.json and, each named by its digest, the config and the layers."""
 
-    def __init__(self, folder, programs=PROGRAMS, more=None, machine=None, labels=None, user=""):
+    def __init__(self, folder, programs=PROGRAMS, more=None, machine=None, labels=None, user="", root=None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True)
-        root = debian_root()
+        root = root or debian_root()
         layers = [self.add(root, root.with_suffix(".sha256").read_text())]
         if programs or more:
             thin = self.folder / "layer"

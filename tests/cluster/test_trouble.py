@@ -8,7 +8,7 @@ from pathlib import Path
 
 import me_test
 import pytest
-from cluster import Cluster, HostSpec, User, zone
+from cluster import Cluster, HostSpec, User
 from experiment import (MACHINES, RUN_2, alone, check_energy, journals, launch, nothing_runs, ours, read, runs, start,
                         status, three)
 

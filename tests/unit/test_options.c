@@ -335,6 +335,7 @@ static void one_choice_a_line(void **state)
         {{.args = "{}"}, NULL},
         {{.framework = "keras", .command = command}, "--framework: not together with a command behind --"},
         {{.train_func = "a.py:f", .command = command}, "--train-func: not together with a command"},
+        {{.python = "venv", .command = command}, "--python: not for a command behind --"},
         {{.train_func = "a.py:f", .framework = "keras"}, "--train-func: not together with --framework"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

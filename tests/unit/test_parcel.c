@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "../../src/workload/parcel.h"
 #include "me/workload.h"
@@ -72,7 +75,7 @@ static void pack_and_unpack(const struct me_plan *plan)
     struct me_buffer parcel = ME_BUFFER_INIT;
     struct me_error err = {.text = ""};
     if (me_workload_pack(plan, &parcel, &err)) fail_msg("%s", err.text);
-    if (me_workload_unpack(plan, parcel.data, parcel.len, "out", &err)) fail_msg("%s", err.text);
+    if (me_workload_unpack(parcel.data, parcel.len, "out", &err)) fail_msg("%s", err.text);
     me_buffer_release(&parcel);
 }
 
@@ -117,7 +120,7 @@ static void ours_are_always_there(void **state)
     struct me_plan plan;
     struct me_error err = {.text = ""};
     set_with(&plan, "");
-    if (me_workload_unpack(&plan, NULL, 0, "out", &err)) fail_msg("%s", err.text);
+    if (me_workload_unpack(NULL, 0, "out", &err)) fail_msg("%s", err.text);
     assert_int_equal(access("out/.machine-energy/me_function.py", R_OK), 0);
     assert_int_equal(access("out/.machine-energy/me_example.py", R_OK), 0);
     assert_int_equal(access("out/.machine-energy/machine_energy/__init__.py", R_OK), 0);
@@ -222,7 +225,7 @@ static void refusals(void **state)
         {"in/out", "--with: in/out/link: the link leads out of the folder"},
         {"in/absolute", "--with: in/absolute/link: the link leads out of the folder"},
         {"in/sibling", "--with: in/sibling/link: the link leads out of the folder"},
-        {"in/loop", "in/loop/self: the link leads out of the folder"},
+        {"in/loop", "in/loop/self: the link leads back to a folder above it"},
         {"in/upward", "in/upward/a/again: the link leads back to a folder above it"},
         {"in/broken", "--with: in/broken/link: the link leads nowhere: No such file"},
         {"in/pipe", "--with: in/pipe/p: neither a file nor a folder"},
@@ -317,11 +320,10 @@ static void begin(struct me_buffer *out)
 
 static int unpack(const struct me_buffer *parcel, struct me_error *err)
 {
-    struct me_plan plan = {.workload = "command"};
     /* A copy of just its size, so that a sanitizer sees a look behind it. */
     char *bytes = malloc(parcel->len ? parcel->len : 1);
     memcpy(bytes, parcel->data, parcel->len);
-    int rc = me_workload_unpack(&plan, bytes, parcel->len, "out", err);
+    int rc = me_workload_unpack(bytes, parcel->len, "out", err);
     free(bytes);
     me_workload_remove("out");
     assert_int_equal(access("out", F_OK), -1);
@@ -423,6 +425,37 @@ static void odd_entries(void **state)
     me_buffer_release(&parcel);
 }
 
+/* It comes over the network cut anywhere. */
+static void in_pieces_of_any_size(void **state)
+{
+    (void)state;
+    struct me_buffer parcel = ME_BUFFER_INIT;
+    struct me_error err = {.text = ""};
+    begin(&parcel);
+    put(&parcel, 'd', "folder", "");
+    put(&parcel, 'f', "folder/a", "some text");
+    put(&parcel, 'f', "empty", "");
+    put(&parcel, 'e', "", "");
+    for (size_t size = 1; size <= parcel.len; size++) {
+        struct me_unpacking *unpacking = NULL;
+        mkdir("out", 0700);
+        assert_int_equal(me_unpacking_begin(&unpacking, "out", &err), 0);
+        for (size_t at = 0; at < parcel.len; at += size) {
+            size_t n = parcel.len - at < size ? parcel.len - at : size;
+            assert_int_equal(me_unpacking_end(unpacking, NULL), -1);
+            if (me_unpacking_take(unpacking, parcel.data + at, n, &err)) fail_msg("%zu: %s", size, err.text);
+        }
+        assert_int_equal(me_unpacking_end(unpacking, &err), 0);
+        assert_int_equal(me_unpacking_take(unpacking, "", 1, &err), -1); /* the end is the end */
+        me_unpacking_release(unpacking);
+        assert_string_equal(read_text("out/folder/a"), "some text");
+        assert_string_equal(read_text("out/empty"), "");
+        me_workload_remove("out");
+    }
+    me_unpacking_release(NULL);
+    me_buffer_release(&parcel);
+}
+
 /* --- removing ------------------------------------------------------------------------------------ */
 
 static void removing_follows_no_link(void **state)
@@ -440,10 +473,42 @@ static void removing_follows_no_link(void **state)
     me_workload_remove("gone");
     assert_int_equal(access("gone", F_OK), -1);
     me_workload_remove("a-link");
+    assert_int_equal(access("a-link", F_OK), -1); /* in the folder's place, it goes itself */
     assert_int_equal(access("kept/a", F_OK), 0);
     me_workload_remove("nothing-there");
     me_workload_remove("");
     me_workload_remove(NULL);
+}
+
+/* As a container's start script may have done. A bind mount has the same device as the folder. */
+static void removing_touches_no_mount(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"gone/m", "gone"};
+    mkdir("kept", 0755);
+    make_file("kept/a", "", 0644);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        mkdir("gone", 0700);
+        mkdir("gone/m", 0700);
+        make_file("gone/b", "", 0600);
+        pid_t child = fork();
+        if (!child) {
+            if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+                mount("kept", places[i], NULL, MS_BIND, NULL))
+                _exit(77);
+            me_workload_remove("gone");
+            _exit(0);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WEXITSTATUS(status) == 77) skip(); /* needs root */
+        assert_int_equal(status, 0);
+        assert_int_equal(access("kept/a", F_OK), 0);
+        assert_int_equal(mode_of("kept"), 0755);
+        assert_int_equal(access("gone/b", F_OK), i ? 0 : -1);
+        me_workload_remove("gone");
+        assert_int_equal(access("gone", F_OK), -1);
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -462,6 +527,8 @@ int main(void)
         TEST(bytes_that_are_no_parcel),
         TEST(odd_entries),
         TEST(removing_follows_no_link),
+        TEST(removing_touches_no_mount),
+        TEST(in_pieces_of_any_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,8 @@ static void make_ground(struct ground *ground, const char *workload)
                                 .count = 1};
     struct me_plan *plan = &ground->preparation.plan;
     snprintf(plan->workload, sizeof plan->workload, "%s", workload);
+    if (!strcmp(workload, "command")) plan->command[0] = (char *)"solve";
+    if (!strcmp(workload, "function")) snprintf(plan->function, sizeof plan->function, "train.py:f");
     assert_int_equal(me_workload_list(plan, &ground->preparation.work, NULL), 0);
 }
 
@@ -176,7 +178,11 @@ static void questions_in_any_posix_shell(void **state)
         {"command", "mpirun", "", "", "", 0, ""},
         {"command", "no-such-solver", "", "", "", 127, ""},
         {"command", "./solver", "in.dat\n/src/build/solver", "", "", 0, ""},
-        {"command", "solver", "solver/", "", "", 0, ""},
+        {"command", "solver", "solver/", "", "", 127, ""}, /* a bare name is for PATH */
+        {"command", "mpirun", "solver", "", "", 0, ""},
+        {"command", "./tools/run", "src/tools/", "", "", 0, ""},
+        {"command", "tools/run", "src/tools", "", "", 0, ""},
+        {"command", "./mpirun", "solver", "", "", 127, ""}, /* it would run in a folder that has none */
         {"command", "./solver", "src/solver.c\nsolver2", "", "", 127, ""},
         {"command", "./solver.%i", "solver.1", "", "", 0, ""},
         {"command", "%no", "", "", "", 127, ""},
@@ -265,7 +271,7 @@ static void verdicts(void **state)
         {"native", "me:daemon=\n", "Open MPI is missing (no orted", ""},
         {"native", "me:free=1024\n", "disk full: 1 MiB free in /home/lab.user, 64 needed", ""},
         {"native", "me:free=\n", "", ""}, /* df told nothing: that is not 0 */
-        {"command", "me:work0=127\n", "solve is not there (looked in PATH, and in /none)", ""},
+        {"command", "me:work0=127\n", "solve is not in PATH; install it or give its full path", ""},
         {"native", "me:work0=1\nme:text0=no data: apt-get install x\n",
          "the workload native does not run there: no data: apt-get install x", ""},
         {"keras", "me:work0=1\nme:text0=me: keras: no Keras: " CURE,
@@ -327,7 +333,7 @@ static void programs_may_still_come(void **state)
     facts->bench_version[0] = '\0';
     facts->work[0].status = 127;
     me_preflight_judge(&ground.preparation, &ground.host, true, reason, sizeof reason);
-    assert_non_null(strstr(reason, "solve is not there"));
+    assert_non_null(strstr(reason, "solve is not in PATH"));
 }
 
 static void cells_and_versions(void **state)
@@ -343,7 +349,11 @@ static void cells_and_versions(void **state)
     assert_string_equal(cell, "native,keras,pytorch,xgb... ok");
     me_work_versions(&ground.preparation, facts, text, sizeof text);
     assert_string_equal(text, "as found; as found; as found");
-    facts->work[3].status = 1;
+    make_ground(&ground, "keras,keras --epochs 1,pl"); /* the same version is told once */
+    for (size_t i = 0; i < 3; i++) facts->work[i] = (struct me_work_seen){.text = "ready, as found"};
+    me_work_versions(&ground.preparation, facts, text, sizeof text);
+    assert_string_equal(text, "as found; as found");
+    facts->work[2].status = 1;
     me_work_cell(&ground.preparation, facts, cell, sizeof cell);
     assert_non_null(strstr(cell, "fails"));
     make_ground(&ground, "sleep");

@@ -594,6 +594,31 @@ static void test_append(void **state)
     tear_down(&a);
 }
 
+/* A reason names the repeat by its number in the result, also where it came by way of the plan. */
+static void test_reasons_of_appended_repeats(void **state)
+{
+    (void)state;
+    static const char *const told[][2] = {
+        {"repeat 2: the workload exited with status 3", "repeat 9: the workload exited with status 3"},
+        {"warm-up 2: the workload exited with status 3", "warm-up 2: the workload exited with status 3"},
+        {"repeat 2", "repeat 2"},
+    };
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        for (int by_plan = 0; by_plan < 2; by_plan++) {
+            struct rig rig;
+            set_up(&rig);
+            rig.record.status = ME_STATUS_FAILED;
+            snprintf(rig.record.reason, sizeof rig.record.reason, "%s", told[i][0]);
+            if (by_plan) {
+                rig.machine.status = ME_STATUS_FAILED;
+                snprintf(rig.machine.reason, sizeof rig.machine.reason, "%s", told[i][0]);
+            }
+            assert_int_equal(me_result_add(&rig.result, &rig.machine, &rig.record, 7, NULL), 0);
+            assert_string_equal(rig.result.machines[0].reason, told[i][1]);
+            tear_down(&rig);
+        }
+}
+
 static void change_boot(struct rig *rig)
 {
     snprintf(rig->record.facts.boot_id, 8, "boot-2");
@@ -1064,6 +1089,7 @@ int main(void)
         cmocka_unit_test(test_first_repeat),
         cmocka_unit_test(test_several_machines),
         cmocka_unit_test(test_append),
+        cmocka_unit_test(test_reasons_of_appended_repeats),
         cmocka_unit_test(test_append_refuses),
         cmocka_unit_test(test_append_to_a_lost_machine),
         cmocka_unit_test(test_twins_are_compared),

@@ -589,6 +589,21 @@ static void test_outcomes(void **state)
         {"accuracy is nan",
          {{0, "keras", "train", 9, 5, NAN, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
          {{0, "keras", 1, 5, 1, 0, "its test accuracy is no number"}, {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"percent, a little apart",
+         {{0, "keras", "train", 9, 5, 86.1, 0, 0}, {1, "keras", "train", 50, 30, 87.1, 0, 0}},
+         {{0, "keras", 1, 5, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"percent beside a share of 1",
+         {{0, "keras", "train", 9, 5, 0.871, 0, 0}, {1, "keras", "train", 50, 30, 87.1, 0, 0}},
+         {{0, "keras", 1, 5, 1, 1, NULL}, {1, "keras", 1, 30, 1, 2, NULL}}},
+        {"percent, clearly below",
+         {{0, "keras", "train", 9, 5, 71.2, 0, 0}, {1, "keras", "train", 50, 30, 87.1, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0, "its test accuracy 0.712 is clearly below the best of its group, 0.871"},
+          {1, "keras", 1, 30, 1, 1, NULL}}},
+        {"neither a share nor percent",
+         {{0, "keras", "train", 9, 5, 4711, 0, 0}, {1, "keras", "train", 50, 30, 0.871, 0, 0}},
+         {{0, "keras", 1, 5, 1, 0,
+           "not ranked: its test accuracy 4711 is neither a share of 1 nor a percentage"},
+          {1, "keras", 1, 30, 1, 1, NULL}}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct me_result result;

@@ -55,7 +55,8 @@ static void test_list(void **state)
 static void test_own_entries(void **state)
 {
     (void)state;
-    struct me_plan plan = {.workload = "command"};
+    char word[] = "true";
+    struct me_plan plan = {.workload = "command", .command = {word}};
     struct me_workloads list;
     struct me_error err;
     assert_int_equal(me_workload_list(&plan, &list, &err), 0);
@@ -64,6 +65,7 @@ static void test_own_entries(void **state)
     assert_string_equal(list.entries[0].label, "command");
     assert_string_equal(list.entries[0].region, "");
     set_workload(&plan, "function");
+    snprintf(plan.function, sizeof plan.function, "train.py:main");
     assert_int_equal(me_workload_list(&plan, &list, &err), 0);
     assert_string_equal(list.entries[0].label, "function");
     assert_string_equal(list.entries[0].region, "train");
@@ -131,18 +133,21 @@ static void test_command(void **state)
     me_workload_argv_free(NULL);
 }
 
-static void test_empty_command(void **state)
+/* --framework command: without a command these two are names that the table does not have. */
+static void test_no_command(void **state)
 {
     (void)state;
-    struct me_plan plan = {.workload = "command"};
-    struct me_workload_place place = {.plan = &plan, .python = "", .files = "/f"};
-    struct me_workloads list;
-    struct me_error err;
-    char **argv = NULL;
-    assert_int_equal(me_workload_list(&plan, &list, &err), 0);
-    assert_int_equal(me_workload_argv(&list.entries[0], &place, &argv, &err), -1);
-    assert_int_equal(err.code, ME_E_INPUT);
-    assert_null(argv);
+    const char *const names[] = {"command", "function"};
+    for (size_t i = 0; i < 2; i++) {
+        struct me_plan plan = {.repeats = 1};
+        struct me_workloads list = {.count = 0};
+        struct me_error err;
+        snprintf(plan.workload, sizeof plan.workload, "%s", names[i]);
+        assert_int_equal(me_workload_list(&plan, &list, &err), -1);
+        assert_int_equal(err.code, ME_E_INPUT);
+        assert_non_null(strstr(err.text, "--framework: there is no "));
+        assert_int_equal(list.count, 0);
+    }
 }
 
 static void make_file(const char *path, mode_t mode)
@@ -195,7 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),       cmocka_unit_test(test_list),
         cmocka_unit_test(test_own_entries), cmocka_unit_test(test_list_refusals),
-        cmocka_unit_test(test_command),     cmocka_unit_test(test_empty_command),
+        cmocka_unit_test(test_command),     cmocka_unit_test(test_no_command),
         cmocka_unit_test(test_find_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
