@@ -100,12 +100,13 @@ static void experiment(void **state)
 {
     (void)state;
     struct me_cluster c;
-    parse_good("{\"run_local\": true, \"experiment\": {\"framework\": \"spin\", \"repeats\": 4, \"warmup\": "
-               "\"2\", \"idle\": 1.5,"
-               " \"sample_hz\": 12.5, \"timeout\": 60, \"sources\": \"powercap,model\","
-               " \"with\": [\"data\", \"../b c\"], \"samples\": 600, \"region\": \"test\", \"python\": \"/v\","
-               " \"command\": [\"/bin/echo\", \"\", \"two words\"]}}",
-               &c);
+    parse_good(
+        "{\"run_local\": true, \"experiment\": {\"framework\": \"spin\", \"repeats\": 4, \"warmup\": "
+        "\"2\", \"idle\": 1.5,"
+        " \"sample_hz\": 12.5, \"timeout\": 60, \"sources\": \"powercap,model\","
+        " \"with\": [\"data\", \"../b c\"], \"samples\": 600, \"region\": \"test\", \"python\": \"/v\","
+        " \"command\": [\"/bin/echo\", \"\", \"two words\"]}}",
+        &c);
     assert_string_equal(c.experiment.framework, "spin");
     assert_int_equal(c.experiment.repeats, 4);
     assert_int_equal(c.experiment.warmup, 2);
@@ -133,14 +134,16 @@ static void own_training(void **state)
 {
     (void)state;
     struct me_cluster c;
-    parse_good("{\"run_local\": true, \"experiment\": {\"train_func\": \"a/train.py:main\", \"with\": \"data\","
-               " \"args\": {\"epochs\": 3, \"name\": \"a b\"}}}",
-               &c);
+    parse_good(
+        "{\"run_local\": true, \"experiment\": {\"train_func\": \"a/train.py:main\", \"with\": \"data\","
+        " \"args\": {\"epochs\": 3, \"name\": \"a b\"}}}",
+        &c);
     assert_string_equal(c.experiment.train_func, "a/train.py:main");
     assert_string_equal(c.experiment.args, "{\"epochs\":3,\"name\":\"a b\"}");
     assert_string_equal(c.experiment.with, "data");
     me_cluster_release(&c);
-    parse_good("{\"run_local\": true, \"experiment\": {\"train_func\": \"train.py:main\", \"args\": \"[3]\"}}", &c);
+    parse_good(
+        "{\"run_local\": true, \"experiment\": {\"train_func\": \"train.py:main\", \"args\": \"[3]\"}}", &c);
     assert_string_equal(c.experiment.args, "[3]");
     me_cluster_release(&c);
     parse_good("{\"machines\": [" MACHINE ", \"python\": \"~/venvs/keras\"}]}", &c);
@@ -224,7 +227,8 @@ static void messages(void **state)
         {"{\"run_local\": true, \"experiment\": {\"with\": [\"\"]}}",
          "c.json:1: experiment.with: empty; give it a value or leave it out"},
         {"{\"machines\": [" MACHINE ", \"python\": \"\"}]}",
-         "c.json:1: machines[0].python: empty; give an interpreter or a virtual environment, or leave it out"},
+         "c.json:1: machines[0].python: empty; give an interpreter or a virtual environment, or leave it "
+         "out"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct me_cluster c;
