@@ -279,8 +279,9 @@ static void plan_has_what_the_experiment_says(void **state)
     assert_string_equal(plan.events, "none");
     me_plan_release(&plan);
     me_cluster_release(&cluster);
-    parse("{\"run_local\": true, \"experiment\": {\"framework\": \"keras,native --seed 3\", \"samples\": 600}}",
-          &cluster);
+    parse(
+        "{\"run_local\": true, \"experiment\": {\"framework\": \"keras,native --seed 3\", \"samples\": 600}}",
+        &cluster);
     if (me_hosts_plan(&cluster, none, &plan, &err)) fail_msg("%s", err.text);
     assert_string_equal(plan.workload, "keras,native --seed 3");
     assert_int_equal(plan.samples, 600);

@@ -480,7 +480,7 @@ static void test_regions(void **state)
         {"two that meet", {{16, 18}, {18, 20}}, 2, 2, 4},
         {"nested: the outer one", {{16, 25}, {18, 20}}, 2, 1, 9},
         {"nested, told inner first", {{18, 20}, {16, 25}}, 2, 1, 9},
-        {"nested from the same begin", {{16, 18}, {16, 25}}, 2, 1, 9},
+        {"nested from the same begin", {{16, 25}, {16, 18}}, 2, 1, 9},
         {"recursion", {{16, 28}, {17, 27}, {18, 26}, {19, 25}}, 4, 1, 12},
         {"overlap: what is common counts once", {{16, 20}, {18, 25}}, 2, 2, 9},
         {"the whole run twice", {{15, 30}, {15, 30}}, 2, 1, 15},
@@ -502,6 +502,47 @@ static void test_regions(void **state)
                 fail_msg("%s: %u calls, %g s, %g J", cases[i].what, row->calls, row->duration_s,
                          row->energy_j);
         }
+        tear_down(&rig);
+    }
+}
+
+/* Marks that were read together share an edge: what lies between them is not seen, and that is said. */
+static void test_regions_at_one_edge(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct {
+            uint32_t first, last;
+        } calls[4]; /* last 0 ends */
+        uint32_t count;
+        double duration_s, energy_j; /* 0: not known */
+        const char *note;
+    } cases[] = {
+        {"before one that is seen",
+         {{16, 16}, {16, 16}, {16, 20}},
+         3,
+         0.4,
+         24,
+         "2 of its 3 calls were over before their begin was read, and are not in it"},
+        {"within it", {{16, 20}, {16, 16}}, 1, 0.4, 24, ""},
+        {"none is seen", {{16, 16}, {17, 17}}, 2, 0, 0, "over before its begin was read"},
+        {"the inner one begins with the outer one", {{16, 20}, {16, 18}}, 1, 0.4, 24, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        set_up(&rig);
+        for (size_t c = 0; c < 4 && cases[i].calls[c].last; c++)
+            add_region(&rig.record, "train", 1, cases[i].calls[c].first, cases[i].calls[c].last);
+        add(&rig);
+        const struct me_row_region *row = &rig.result.regions[0];
+        bool is_right =
+            row->calls == cases[i].count && fabs(row->duration_s - cases[i].duration_s) < 1e-9 &&
+            (cases[i].energy_j > 0 ? fabs(row->energy_j - cases[i].energy_j) < 1e-9 : isnan(row->energy_j)) &&
+            !strcmp(row->note, cases[i].note);
+        if (!is_right)
+            fail_msg("%s: %d calls, %g s, %g J, \"%s\"", cases[i].what, row->calls, row->duration_s,
+                     row->energy_j, row->note);
         tear_down(&rig);
     }
 }
@@ -1085,6 +1126,7 @@ int main(void)
         cmocka_unit_test(test_failed_counter_is_no_stall),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_regions_at_one_edge),
         cmocka_unit_test(test_regions_by_repeat_and_begin),
         cmocka_unit_test(test_first_repeat),
         cmocka_unit_test(test_several_machines),

@@ -307,7 +307,8 @@ static void test_choice(void **state)
     }
     struct me_meter meter;
     struct me_error err;
-    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = "/proc/no such root"}, &err), -1);
+    assert_int_equal(me_meter_open(&meter, &(struct me_meter_options){.root = "/proc/no such root"}, &err),
+                     -1);
     assert_int_equal(err.code, ME_E_INPUT);
 }
 
