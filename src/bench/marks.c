@@ -5,9 +5,11 @@
 #include "me/clock.h"
 #include "station.h"
 
-#define REGIONS_MAX 1000000 /* calls a repeat; beyond it calls are not recorded, and it is said */
-#define LATE_NS     1000000 /* what an edge may be late without a word */
-#define METRICS_MAX 1000    /* names of metrics a repeat; beyond it, it is said */
+#define REGIONS_MAX  1000000 /* calls a repeat; beyond it calls are not recorded, and it is said */
+#define LATE_NS      1000000 /* what an edge may be late without a word, */
+#define LATE_PART    100     /* or so many times less than its call is long */
+#define EDGES_A_READ 8       /* of marks that were read together */
+#define METRICS_MAX  1000    /* names of metrics a repeat; beyond it, it is said */
 
 void me_station_marks_reset(struct me_station *st)
 {
@@ -15,6 +17,7 @@ void me_station_marks_reset(struct me_station *st)
     st->open_count = 0;
     st->regions_full = false;
     st->edge_read = 0;
+    st->edges_of_read = 0;
     st->late = (struct me_late){0};
     st->wrongs = (struct me_wrongs){0};
 }
@@ -32,29 +35,37 @@ static bool grow_regions(struct me_station *st)
 }
 
 /* Reading an edge takes longer than making a mark. Marks that waited in the pipe together were all written
- * since it was read before, so they share one edge: with one each, those behind them would fall back more
- * and more. */
+ * since it was read before, so that all but the first few of them share an edge: with one each, those behind
+ * them would fall back more and more. */
 static int take_edge(struct me_station *st, const struct me_child_event *event, uint32_t *at,
                      struct me_error *err)
 {
-    int64_t late_ns = me_clock_mono_ns() - event->since_ns;
     size_t index = st->edge_index;
-    bool is_shared = event->read && event->read == st->edge_read;
-    if (!is_shared && me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
+    if (!event->read || event->read != st->edge_read) st->edges_of_read = 0;
+    if (st->edges_of_read < EDGES_A_READ && me_sampler_edge(st->sampler, ME_EDGE_NOW, &index, err)) return -1;
+    if (st->edges_of_read < EDGES_A_READ) st->edges_of_read++;
     *at = st->edge_index = (uint32_t)index;
     st->edge_read = event->read;
-    if (!event->read || late_ns <= LATE_NS) return 0;
-    st->late.count++;
-    if (late_ns <= st->late.most_ns) return 0;
-    st->late.most_ns = late_ns;
-    snprintf(st->late.name, sizeof st->late.name, "%s", event->name);
     return 0;
+}
+
+static void note_late(struct me_station *st, const struct me_station_region *region, int64_t end_ns,
+                      int64_t late_ns)
+{
+    struct me_late *late = &st->late;
+    if (late_ns < region->late_ns) late_ns = region->late_ns;
+    if (late_ns <= LATE_NS || late_ns * LATE_PART <= end_ns - region->begin_ns) return;
+    late->count++;
+    if (late_ns <= late->most_ns) return;
+    late->most_ns = late_ns;
+    memcpy(late->name, region->call.region, sizeof late->name);
 }
 
 static int begin_region(struct me_station *st, const struct me_child_event *event, struct me_span *span,
                         struct me_error *err)
 {
     uint32_t index;
+    int64_t now_ns = me_clock_mono_ns();
     if (st->region_count >= REGIONS_MAX || !grow_regions(st)) {
         st->regions_full = true;
         me_wrongs_add(&st->wrongs, ME_WRONG_REGIONS, event->name);
@@ -62,7 +73,10 @@ static int begin_region(struct me_station *st, const struct me_child_event *even
     }
     if (take_edge(st, event, &index, err)) return -1;
     struct me_station_region *region = &st->regions[st->region_count++];
-    *region = (struct me_station_region){.open = true, .call = {.repeat = span->repeat, .first = index}};
+    *region = (struct me_station_region){.open = true,
+                                         .begin_ns = now_ns,
+                                         .late_ns = now_ns - event->since_ns,
+                                         .call = {.repeat = span->repeat, .first = index}};
     snprintf(region->call.region, sizeof region->call.region, "%s", event->name);
     st->open_count++;
     return 0;
@@ -80,15 +94,19 @@ static struct me_station_region *find_open(struct me_station *st, const char *na
     return NULL;
 }
 
-static int end_region(struct me_station *st, const struct me_child_event *event, struct me_error *err)
+static int end_region(struct me_station *st, const struct me_child_event *event, const struct me_span *span,
+                      struct me_error *err)
 {
     struct me_station_region *region = find_open(st, event->name);
     uint32_t index;
+    int64_t now_ns = me_clock_mono_ns();
     if (!region) {
         if (!st->regions_full) me_wrongs_add(&st->wrongs, ME_WRONG_END, event->name);
         return 0;
     }
     if (take_edge(st, event, &index, err)) return -1;
+    bool is_ended_by_us = span->note[0] != '\0'; /* meanwhile no marks were read, and the note says why */
+    if (!is_ended_by_us) note_late(st, region, now_ns, now_ns - event->since_ns);
     region->call.last = index;
     region->open = false;
     st->open_count--;
@@ -117,7 +135,7 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
     case ME_CHILD_BEGIN:
         return begin_region(st, event, span, err);
     case ME_CHILD_END:
-        return end_region(st, event, err);
+        return end_region(st, event, span, err);
     case ME_CHILD_WORK:
         if (span->work_unit[0] && strncmp(span->work_unit, event->name, sizeof span->work_unit - 1)) {
             me_wrongs_add(&st->wrongs, ME_WRONG_UNIT, event->name);
@@ -144,9 +162,8 @@ static void tell_late(const struct me_late *late, char *note, size_t size)
     char text[160];
     if (!late->count) return;
     snprintf(text, sizeof text,
-             "marks waited to be read: %zu begin%s or end%s of regions may be late, one of %s by %.3g ms",
-             late->count, late->count == 1 ? "" : "s", late->count == 1 ? "" : "s", late->name,
-             (double)late->most_ns * 1e-6);
+             "marks waited to be read: begin or end of %zu call%s may be late, of %s by %.3g ms", late->count,
+             late->count == 1 ? "" : "s", late->name, (double)late->most_ns * 1e-6);
     me_wrongs_append(note, size, text);
 }
 
@@ -222,15 +239,15 @@ void me_station_say_exit(struct me_station *st, const struct me_span *span)
 {
     const char *note = span->note;
     int status = span->exit_status;
-    char what[160];
+    char which[32];
+    snprintf(which, sizeof which, "%.12s %d",
+             span->phase == ME_PHASE_RUN ? "repeat" : me_phase_name(span->phase), span->repeat);
     if (note[0] && status >= 256)
-        what[0] = '\0';
+        snprintf(st->failed, sizeof st->failed, "%s: %s", which, note);
     else if (status >= 256)
-        snprintf(what, sizeof what, "the workload was ended by signal %d (%s)", status - 256,
-                 strsignal(status - 256));
+        snprintf(st->failed, sizeof st->failed, "%s: the workload was ended by signal %d (%s)", which,
+                 status - 256, strsignal(status - 256));
     else
-        snprintf(what, sizeof what, "the workload exited with status %d", status);
-    snprintf(st->failed, sizeof st->failed, "%s %d: %s%s%s",
-             span->phase == ME_PHASE_RUN ? "repeat" : me_phase_name(span->phase), span->repeat, what,
-             what[0] && note[0] ? "; " : "", note);
+        snprintf(st->failed, sizeof st->failed, "%s: the workload exited with status %d%s%s", which, status,
+                 note[0] ? "; " : "", note);
 }

