@@ -49,10 +49,12 @@ static int take_edge(struct me_station *st, const struct me_child_event *event, 
     return 0;
 }
 
-static void note_late(struct me_station *st, const struct me_station_region *region, int64_t end_ns,
-                      int64_t late_ns)
+/* Where one region is compared, what its calls were late by matters; else all are what somebody looks at. */
+static void note_late(struct me_station *st, const struct me_span *span,
+                      const struct me_station_region *region, int64_t end_ns, int64_t late_ns)
 {
     struct me_late *late = &st->late;
+    if (span->region[0] && strcmp(span->region, region->call.region)) return;
     if (late_ns < region->late_ns) late_ns = region->late_ns;
     if (late_ns <= LATE_NS || late_ns * LATE_PART <= end_ns - region->begin_ns) return;
     late->count++;
@@ -106,7 +108,7 @@ static int end_region(struct me_station *st, const struct me_child_event *event,
     }
     if (take_edge(st, event, &index, err)) return -1;
     bool is_ended_by_us = span->note[0] != '\0'; /* meanwhile no marks were read, and the note says why */
-    if (!is_ended_by_us) note_late(st, region, now_ns, now_ns - event->since_ns);
+    if (!is_ended_by_us) note_late(st, span, region, now_ns, now_ns - event->since_ns);
     region->call.last = index;
     region->open = false;
     st->open_count--;

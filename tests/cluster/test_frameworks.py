@@ -61,7 +61,8 @@ def test_the_training_is_power_times_duration_and_without_the_imports(done, mach
     run, regions = rows(done, machine_id, workload)
     train, imports = regions.loc["train"], regions.loc["import"]
     power_w = POWER_W[machine_id]
-    assert run.exit_status == 0 and run.note == ""
+    assert run.exit_status == 0
+    assert run.note == "" or run.note.startswith("marks waited"), "two machines share these cores"
     assert abs(train.energy_j - power_w * train.duration_s) <= power_w * EDGES_S
     assert abs(run.energy_j - power_w * run.duration_s) <= power_w * EDGES_S
     assert imports.duration_s > 0.3, "importing such a framework takes its time"

@@ -62,12 +62,12 @@ def folders(ground):
     return {name: ground[name].sh(FOLDERS).out.split() for name in MACHINES}
 
 
-def finish(ground, run, name, folders_may_stay):
+def finish(ground, run, name, folders_may_stay, may_have_begun=False):
     begun = time.monotonic()
     out, err = run.communicate(timeout=60)
     print(f"{name}: mpirun ended after {time.monotonic() - begun:.1f} s with {run.returncode}; folders {folders(ground)}")
     assert run.returncode != 0, out + err
-    assert not Path(ground.work, name).exists()
+    assert may_have_begun or not Path(ground.work, name).exists()
     assert me_test.wait_until(lambda: nothing_runs(ground), 15), ours(ground)
     stay = {n for n, found in folders(ground).items() if found}
     assert stay <= set(folders_may_stay), (stay, err)
@@ -116,8 +116,9 @@ def test_the_cable_is_pulled_during_the_check(ground, ended):
 
 @pytest.mark.parametrize("what", ["me_bench", "orted", "mpirun"])
 def test_a_process_is_killed_while_the_files_travel(ground, ended, what):
-    """Open MPI may end those who were just speaking to it; their folders go a day later."""
+    """Open MPI may end those who were just speaking to it; their folders go a day later. Without mpirun the ranks
+    may come to the begin of the run before they notice."""
     name = f"travel-{what}"
     run = start(ground, name, "--with large -- true", lambda host: host.sh("ls ~/.local/state/machine-energy/me-*/large").rc == 0)
     alone(ground.head if what == "mpirun" else ground["n2"], what + " ", signal.SIGKILL)
-    finish(ground, run, name, MACHINES)
+    finish(ground, run, name, MACHINES, may_have_begun=what == "mpirun")
