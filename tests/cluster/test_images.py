@@ -3,6 +3,7 @@ README says; and what their builder says where it cannot build."""
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,17 @@ def ground(tmp_path_factory):
         yield c
 
 
-def build(ground, *words, host="n1", timeout=30, check=False, **options):
-    return ground[host].run([BUILD, *words], timeout=timeout, env=ground.out.environment, check=check, **options)
+def build(ground, *words, host="n1", timeout=30, check=False, program=BUILD, **options):
+    return ground[host].run([program, *words], timeout=timeout, env=ground.out.environment, check=check, **options)
+
+
+def copy_for_all(host):
+    """The script where every user of the host may read it; the repository may lie in root's home."""
+    for path in (BUILD, BUILD.parent / "Dockerfile", me_test.REPOSITORY / "include/me/version.h"):
+        copy = host.path("/tmp/source") / path.relative_to(me_test.REPOSITORY)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    return "/tmp/source/scripts/docker/build"
 
 
 def name(ground, framework):
@@ -189,7 +199,8 @@ def test_trouble(ground, what):
     if what == "foreign base":
         ground.registry.push(Image(Path(ground.work, "foreign"), machine=FOREIGN, programs=(), root=slim_root()),
                              "debian:foreign")
-    said = build(ground, *words, host=host, user=user)
+    program = BUILD if user == "root" else copy_for_all(ground[host])
+    said = build(ground, *words, host=host, user=user, program=program)
     assert (said.rc, said.out) == (code, "") and said.err.startswith("build: " + text), said
     assert said.err.count("\n") == 1 and list(ground[host].path("/tmp").glob("tmp.*")) == []
 
