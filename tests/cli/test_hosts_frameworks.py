@@ -28,7 +28,9 @@ def wheels(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
     told = me_test.run([INSTALLER, "--dry-run", "--python", "/usr/bin/python3", "sklearn"], check=True).out
     (folder / "requirements").write_text("".join(re.findall(r"^    (\S+==\S+\n)", told, re.M)))
-    me_test.run(["/usr/bin/python3", "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", folder,
+    own = tmp_path_factory.mktemp("pip") / "venv"  # a Debian without python3-pip has one in each environment
+    me_test.run(["/usr/bin/python3", "-m", "venv", own], check=True)
+    me_test.run([own / "bin/pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "-d", folder,
                  "-r", folder / "requirements"], env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}, timeout=600,
                 check=True)
     folder.chmod(0o755)
