@@ -26,7 +26,8 @@ AT_WORK = re.compile(r"install-framework|/frameworks/|pip install|setsid")
 def wheels(tmp_path_factory):
     """The hosts reach no network: their pip takes what this machine's has fetched."""
     folder = tmp_path_factory.mktemp("wheels")
-    told = me_test.run([INSTALLER, "--dry-run", "--python", "/usr/bin/python3", "sklearn"], check=True).out
+    told = me_test.run([INSTALLER, "--dry-run", "--dir", folder / "none", "--python", "/usr/bin/python3", "sklearn"],
+                       check=True).out
     (folder / "requirements").write_text("".join(re.findall(r"^    (\S+==\S+\n)", told, re.M)))
     own = tmp_path_factory.mktemp("pip") / "venv"  # a Debian without python3-pip has one in each environment
     me_test.run(["/usr/bin/python3", "-m", "venv", own], check=True)
