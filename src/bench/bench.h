@@ -7,9 +7,8 @@
  *               it ready, opener.c opens its meters, marks.c takes what the workload tells
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
  *               lost by their silence
- *   assemble.c  rank 0: records -> result -> file and logs
  *   check.c     me_bench --check: can this machine run a workload?
- *   run.c       the order of all that; main.c is four lines */
+ *   run.c       the order of all that, with the records into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
 
@@ -122,17 +121,6 @@ struct me_link me_follow_link(struct me_follow *follow);
 /* Sends the record (NULL: this rank stood aside) and waits for the head's word: may the journal go? */
 int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
                      struct me_error *err);
-
-/* assemble.c: records to result (after the one that is there, for --append), file and logs. `own` is
- * rank 0's record or NULL; `out` hears of logs that have no room. *result is ranked; the caller releases it. */
-int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
-                struct me_buffer *own, const struct me_bench_options *options, FILE *out,
-                struct me_result *result, struct me_error *err);
-
-/* For --append, before anything is run: may what comes be added to what is there? What only the machines
- * can tell (boot ids, channels) is looked at afterwards. */
-int me_assemble_check(const struct me_plan *plan, const struct me_bench_options *options,
-                      struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/assembly.h"
 #include "me/carbon.h"
 #include "me/root.h"
 #include "me/store.h"
@@ -54,7 +55,8 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     if (me_carbon_resolve(&w->plan, err)) return -1;
     if (me_plan_to_json(&w->plan, text, err)) return -1;
-    if (me_setup_look(&w->options, err) || me_assemble_check(&w->plan, &w->options, err)) return -1;
+    if (me_setup_look(&w->options, err)) return -1;
+    if (w->options.append && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
     return me_workload_pack(&w->plan, parcel, err);
 }
 
@@ -151,6 +153,24 @@ static int fail_not_written(const struct world *w, struct me_error *err)
                    why.text, w->plan.run_id);
 }
 
+/* The records to the experiment's file; `own` is rank 0's. */
+static int assemble(struct world *w, struct me_head *head, const struct me_buffer *own,
+                    struct me_result *result, struct me_error *err)
+{
+    const struct me_assembly_options options = {
+        .folder = w->options.folder, .append = w->options.append, .program = "me_bench", .out = w->out};
+    struct me_assembly *assembly = NULL;
+    int rc = me_assembly_begin(&assembly, &w->plan, &options, err);
+    for (int r = 0; !rc && r < w->ranks; r++) {
+        const struct me_buffer *record = r == HEAD ? own : me_head_record(head, r);
+        if (w->roles[r].machine_id >= 0)
+            rc = me_assembly_add(assembly, w->roles[r].machine_id, record->data, record->len, err);
+    }
+    if (!rc) rc = me_assembly_finish(assembly, me_head_stopped(head), result, err);
+    me_assembly_release(assembly);
+    return rc;
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
@@ -168,7 +188,7 @@ static int lead(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     me_head_wait(head);
-    rc = me_assemble(&w->plan, w->roles, w->ranks, head, &record, &w->options, w->out, &result, err);
+    rc = assemble(w, head, &record, &result, err);
     if (rc)
         fail_not_written(w, err);
     else

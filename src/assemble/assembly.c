@@ -2,8 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "bench.h"
+#include "me/assembly.h"
 #include "me/credentials.h"
+#include "me/experiment.h"
 #include "me/store.h"
 #include "me/version.h"
 
@@ -40,15 +41,15 @@ static int write_log(const char *folder, int machine_id, int first_repeat, const
     return failed;
 }
 
-static void write_logs(const char *folder, int machine_id, int first_repeat, const struct logs *logs,
-                       FILE *out)
+static void write_logs(const struct me_assembly_options *options, int machine_id, int first_repeat,
+                       const struct logs *logs)
 {
     int failed = 0;
     for (size_t i = 0; i < logs->count && !failed; i++)
-        failed = write_log(folder, machine_id, first_repeat, &logs->logs[i]);
+        failed = write_log(options->folder, machine_id, first_repeat, &logs->logs[i]);
     if (failed)
-        fprintf(out, "me_bench: %s/logs: what machine %d printed is not all there: %s\n", folder, machine_id,
-                strerror(failed));
+        fprintf(options->out, "%s: %s/logs: what machine %d printed is not all there: %s\n", options->program,
+                options->folder, machine_id, strerror(failed));
 }
 
 /* What came back of a machine, as a status where the plan has none yet. */
@@ -66,14 +67,14 @@ static void judge(struct me_plan_machine *machine, const struct me_record *recor
     }
 }
 
-static int add_machine(struct me_plan_machine *machine, const struct me_buffer *bytes, int first_repeat,
+static int add_machine(struct me_plan_machine *machine, const void *bytes, size_t len, int first_repeat,
                        struct logs *logs, struct me_result *result, struct me_error *err)
 {
     struct me_record record;
     struct me_error damage = {0};
-    bool there = bytes && bytes->len && !me_record_decode(bytes->data, bytes->len, &record, &damage);
+    bool there = len && !me_record_decode(bytes, len, &record, &damage);
     judge(machine, there ? &record : NULL);
-    if (bytes && bytes->len && !there)
+    if (len && !there)
         snprintf(machine->reason, sizeof machine->reason, "its record cannot be read: %.200s", damage.text);
     int rc = me_result_add(result, machine, there ? &record : NULL, first_repeat, err);
     if (there) take_logs(logs, &record);
@@ -148,14 +149,6 @@ static int last_repeat(const struct me_result *result)
     return last;
 }
 
-static const struct me_buffer *record_of(const struct me_plan_machine *machine, const struct me_role *roles,
-                                         int ranks, struct me_head *head, const struct me_buffer *own)
-{
-    for (int r = 0; r < ranks; r++)
-        if (roles[r].machine_id == machine->id) return r == 0 ? own : me_head_record(head, r);
-    return NULL;
-}
-
 /* Where rank 0 only leads, it is no machine of the result. */
 static bool is_listed(const struct me_plan *plan, const struct me_plan_machine *machine)
 {
@@ -178,13 +171,11 @@ static int check_same_work(const struct me_result *base, const struct me_plan *p
     return rc;
 }
 
-int me_assemble_check(const struct me_plan *plan, const struct me_bench_options *options,
-                      struct me_error *err)
+int me_assembly_check(const struct me_plan *plan, const char *folder, struct me_error *err)
 {
     struct me_result base = {0}, fresh = {0};
     char path[4096];
-    if (!options->append) return 0;
-    me_experiment_result_path(options->folder, path, sizeof path);
+    me_experiment_result_path(folder, path, sizeof path);
     int rc = me_store_read(path, false, &base, err);
     if (!rc) rc = check_same_work(&base, plan, err);
     if (!rc) rc = head_lines(&fresh, plan, err);
@@ -196,41 +187,84 @@ int me_assemble_check(const struct me_plan *plan, const struct me_bench_options 
     return rc;
 }
 
-int me_assemble(struct me_plan *plan, const struct me_role *roles, int ranks, struct me_head *head,
-                struct me_buffer *own, const struct me_bench_options *options, FILE *out,
-                struct me_result *result, struct me_error *err)
-{
-    struct me_result base = {0}, fresh = {0};
+struct me_assembly {
+    struct me_plan *plan;
+    struct me_assembly_options options;
     char path[4096];
-    struct logs *logs = calloc(plan->count, sizeof *logs);
-    if (!logs) return me_fail(err, ME_E_RUN, "no memory for the result");
-    me_experiment_result_path(options->folder, path, sizeof path);
-    int rc = options->append ? me_store_read(path, true, &base, err) : 0;
-    if (rc) goto out;
-    int first_repeat = last_repeat(&base);
-    rc = head_lines(&fresh, plan, err);
-    for (size_t i = 0; !rc && i < plan->count; i++) {
-        struct me_plan_machine *machine = &plan->machines[i];
-        if (!is_listed(plan, machine)) continue;
-        rc = add_machine(machine, record_of(machine, roles, ranks, head, own), first_repeat, &logs[i], &fresh,
-                         err);
+    int first_repeat;
+    struct me_result base, fresh;
+    struct logs *logs; /* a plan machine, each */
+    bool *added;
+};
+
+void me_assembly_release(struct me_assembly *assembly)
+{
+    if (!assembly) return;
+    for (size_t i = 0; assembly->logs && i < assembly->plan->count; i++) release_logs(&assembly->logs[i]);
+    free(assembly->logs);
+    free(assembly->added);
+    me_result_release(&assembly->base);
+    me_result_release(&assembly->fresh);
+    free(assembly);
+}
+
+int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
+                      const struct me_assembly_options *options, struct me_error *err)
+{
+    int rc = -1;
+    struct me_assembly *assembly = calloc(1, sizeof *assembly);
+    if (!assembly) return me_fail(err, ME_E_RUN, "no memory for the result");
+    assembly->plan = plan;
+    assembly->options = *options;
+    assembly->logs = calloc(plan->count, sizeof *assembly->logs);
+    assembly->added = calloc(plan->count, sizeof *assembly->added);
+    me_experiment_result_path(options->folder, assembly->path, sizeof assembly->path);
+    if (!assembly->logs || !assembly->added)
+        me_fail(err, ME_E_RUN, "no memory for the result");
+    else if (!options->append || !me_store_read(assembly->path, true, &assembly->base, err))
+        rc = head_lines(&assembly->fresh, plan, err);
+    if (rc) {
+        me_assembly_release(assembly);
+        return -1;
     }
-    if (rc) goto out;
-    snprintf(fresh.status, sizeof fresh.status, "%s", overall_status(&fresh, me_head_stopped(head)));
-    if (options->append) {
-        if ((rc = me_result_append(&base, &fresh, err))) goto out;
-        snprintf(base.status, sizeof base.status, "%s", fresh.status);
+    assembly->first_repeat = last_repeat(&assembly->base);
+    *out = assembly;
+    return 0;
+}
+
+static int add_at(struct me_assembly *assembly, size_t i, const void *bytes, size_t len, struct me_error *err)
+{
+    struct me_plan_machine *machine = &assembly->plan->machines[i];
+    if (assembly->added[i] || !is_listed(assembly->plan, machine)) return 0;
+    assembly->added[i] = true;
+    return add_machine(machine, bytes, len, assembly->first_repeat, &assembly->logs[i], &assembly->fresh,
+                       err);
+}
+
+int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, size_t len, struct me_error *err)
+{
+    for (size_t i = 0; i < assembly->plan->count; i++)
+        if (assembly->plan->machines[i].id == id) return add_at(assembly, i, bytes, len, err);
+    return me_fail(err, ME_E_RUN, "machine %d is not in the plan", id);
+}
+
+int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
+                       struct me_error *err)
+{
+    struct me_result *base = &assembly->base, *fresh = &assembly->fresh;
+    const struct me_plan *plan = assembly->plan;
+    for (size_t i = 0; i < plan->count; i++)
+        if (add_at(assembly, i, NULL, 0, err)) return -1;
+    snprintf(fresh->status, sizeof fresh->status, "%s", overall_status(fresh, stopped));
+    if (assembly->options.append) {
+        if (me_result_append(base, fresh, err)) return -1;
+        snprintf(base->status, sizeof base->status, "%s", fresh->status);
     }
-    struct me_result *whole = options->append ? &base : &fresh;
-    if ((rc = me_result_rank(whole, err)) || (rc = me_store_write(path, whole, err))) goto out;
+    struct me_result *whole = assembly->options.append ? base : fresh;
+    if (me_result_rank(whole, err) || me_store_write(assembly->path, whole, err)) return -1;
     *result = *whole;
     *whole = (struct me_result){0};
     for (size_t i = 0; i < plan->count; i++)
-        write_logs(options->folder, plan->machines[i].id, first_repeat, &logs[i], out);
-out:
-    for (size_t i = 0; i < plan->count; i++) release_logs(&logs[i]);
-    free(logs);
-    me_result_release(&base);
-    me_result_release(&fresh);
-    return rc;
+        write_logs(&assembly->options, plan->machines[i].id, assembly->first_repeat, &assembly->logs[i]);
+    return 0;
 }
