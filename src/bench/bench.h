@@ -8,6 +8,7 @@
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
  *               lost by their silence
  *   check.c     me_bench --check: can this machine run a workload?
+ *   leave.c     the end where ranks are lost
  *   run.c       the order of all that, with the records into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
@@ -115,6 +116,7 @@ bool me_head_lost_any(const struct me_head *head);
 struct me_follow {
     MPI_Comm comm;
     bool stopped;
+    bool lost_any;   /* the head said so: MPI_Finalize would wait for ever */
     int64_t told_ns; /* when progress was last sent */
 };
 struct me_link me_follow_link(struct me_follow *follow);
@@ -131,6 +133,9 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 /* signals.c: SIGINT, SIGTERM and SIGUSR1 (mpirun forwards it) ask for an orderly end. */
 void me_signals_watch(void);
 int me_signals_caught(void); /* the signal's number, or 0 */
+
+/* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
+void me_leave(bool is_head, int code);
 
 /* run.c: the world is a parameter. Returns the exit code, or -1 with err. */
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err);

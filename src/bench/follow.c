@@ -82,6 +82,7 @@ int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, b
         sign_of_life(follow);
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     }
-    *stored = word != 0;
+    *stored = word & ME_WORD_STORED;
+    follow->lost_any = word & ME_WORD_LOST_ANY;
     return 0;
 }

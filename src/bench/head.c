@@ -273,9 +273,17 @@ static int release_some(struct me_head *head, int word)
     return open;
 }
 
+static bool misses_any(const struct me_head *head)
+{
+    for (int r = 1; r < head->ranks; r++)
+        if (head->seats[r].measures && !head->seats[r].ended) return true;
+    return false;
+}
+
 void me_head_release(struct me_head *head, bool stored)
 {
+    int word = (stored ? ME_WORD_STORED : 0) | (misses_any(head) ? ME_WORD_LOST_ANY : 0);
     int64_t end_ns = me_clock_mono_ns() + RELEASE_NS;
-    for (take_all(head); release_some(head, stored) && me_clock_mono_ns() < end_ns; take_all(head))
+    for (take_all(head); release_some(head, word) && me_clock_mono_ns() < end_ns; take_all(head))
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
 }

@@ -119,6 +119,7 @@ static int follow(struct world *w, struct me_error *err)
     }
     /* The head waits for a record, also for one that there was no memory for. */
     if (me_follow_finish(&follower, measures ? &record : NULL, &stored, err)) rc = -1;
+    w->lost_any = follower.lost_any;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
@@ -205,9 +206,8 @@ static int lead(struct world *w, struct me_error *err)
 
 static void leave(const struct world *w, int rc, const struct me_error *err)
 {
-    if (rc < 0) fprintf(w->out, "me_bench: %s\n", err->text);
-    fflush(w->out);
-    MPI_Abort(w->comm, rc < 0 ? (int)err->code : rc ? rc : ME_E_RUN);
+    if (rc < 0 && err->code != ME_OK) fprintf(w->out, "me_bench: %s\n", err->text);
+    me_leave(w->rank == HEAD, rc < 0 ? (int)err->code : w->rank == HEAD && rc == 0 ? ME_E_RUN : rc);
 }
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
@@ -230,7 +230,6 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     else if (w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
-    /* MPI_Finalize would wait for those that are lost. */
     if (w.lost_any) leave(&w, rc, err);
     free(w.roles);
     free(line);

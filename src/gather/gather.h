@@ -8,7 +8,7 @@
  *                   RECORD    a piece of the record; RECORD_END behind the last
  *   from the head:  GO n      all machines stood before phase n
  *                   STOP      end now, keep what was measured
- *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
+ *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays
  *
  * Open MPI ends the sender of a message to a rank that has died, whatever error handler is set. So the
  * head speaks only to ranks that it has heard a moment ago, and each rank lets itself be heard. */
@@ -31,6 +31,9 @@ enum me_tag {
     ME_TAG_RELEASE,
     ME_TAG_HERE
 };
+
+/* Of RELEASE. */
+enum { ME_WORD_STORED = 1, ME_WORD_LOST_ANY = 2 /* not all ranks will come to MPI_Finalize */ };
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
