@@ -119,8 +119,10 @@ bool me_head_lost_any(const struct me_head *head);
 struct me_follow {
     MPI_Comm comm, data;
     bool stopped;
-    bool lost_any;   /* the head said so: MPI_Finalize would wait for ever */
-    int64_t told_ns; /* when progress was last sent */
+    bool lost_any; /* the head said so, or it is gone: MPI_Finalize would wait for ever */
+    double lost_after_s;
+    int64_t heard_ns; /* of the head */
+    int64_t told_ns;  /* when progress was last sent */
 };
 struct me_link me_follow_link(struct me_follow *follow);
 /* Evaluates the record (NULL: this rank stood aside) and releases it, sends its parts and waits for the head's word: may
@@ -141,7 +143,8 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 
 /* signals.c: SIGINT, SIGTERM and SIGUSR1 (mpirun forwards it) ask for an orderly end. */
 void me_signals_watch(void);
-int me_signals_caught(void); /* the signal's number, or 0 */
+int me_signals_caught(void);    /* the signal's number, or 0; SIGTERM too where our parent has died */
+bool me_signals_orphaned(void); /* who started us has died, and with it the way to the head */
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
 void me_leave(bool is_head, int code);

@@ -5,13 +5,14 @@
 #include "me/assembly.h"
 #include "me/clock.h"
 
-#define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
-#define WAIT_EVERY_NS (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
-#define PULL_EVERY_NS (ME_NS_PER_S / 5000)  /* while pieces are on their way */
-#define PULLS_MAX     32                    /* pieces in hand at once: 8 MiB */
-#define SILENT_NS     (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
-#define RELEASE_NS    (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
-#define HEAD          0
+#define LOOK_EVERY_NS  (ME_NS_PER_S / 1000)
+#define WAIT_EVERY_NS  (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
+#define PULL_EVERY_NS  (ME_NS_PER_S / 5000)  /* while pieces are on their way */
+#define PULLS_MAX      32                    /* pieces in hand at once: 8 MiB */
+#define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
+#define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
+#define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
+#define HEAD           0
 
 struct seat {       /* a rank as the head knows it */
     int machine_id; /* -1: it tells of none, or of one that an earlier rank tells of */
@@ -19,7 +20,7 @@ struct seat {       /* a rank as the head knows it */
         released; /* done: no phase is to come; ended: and all its parts are in */
     int ready;    /* the phase it stands before */
     int answered; /* the last one that it was told to begin */
-    int64_t heard_ns;
+    int64_t heard_ns, spoken_ns;
     struct me_pull pull;
 };
 struct me_head {
@@ -175,6 +176,16 @@ static void answer(struct me_head *head, int rank)
     }
 }
 
+/* A rank that hears nothing for --lost-after takes the head for lost. */
+static void give_sign_of_life(struct me_head *head, int rank)
+{
+    struct seat *seat = &head->seats[rank];
+    int64_t now_ns = me_clock_mono_ns();
+    if (seat->released || silence_ns(seat) > SILENT_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
+    me_gather_tell(head->comm, rank, ME_TAG_HERE, NULL, 0);
+    seat->spoken_ns = now_ns;
+}
+
 static void take_all(struct me_head *head)
 {
     int rank, len;
@@ -187,7 +198,10 @@ static void look(struct me_head *head)
     take_all(head); /* first: what was said before a signal is no answer to it */
     look_for_signal(head);
     let_go(head);
-    for (int r = 1; r < head->ranks; r++) answer(head, r);
+    for (int r = 1; r < head->ranks; r++) {
+        answer(head, r);
+        give_sign_of_life(head, r);
+    }
 }
 
 static bool head_ready(struct me_link *link, int n)

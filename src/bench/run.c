@@ -4,6 +4,7 @@
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/carbon.h"
+#include "me/clock.h"
 #include "me/root.h"
 #include "me/store.h"
 #include "me/workload.h"
@@ -106,7 +107,10 @@ static struct me_station_options make_station_options(const struct world *w)
 
 static int follow(struct world *w, struct me_error *err)
 {
-    struct me_follow follower = {.comm = w->comm, .data = w->data};
+    struct me_follow follower = {.comm = w->comm,
+                                 .data = w->data,
+                                 .lost_after_s = w->options.lost_after_s,
+                                 .heard_ns = me_clock_mono_ns()};
     struct me_link link = me_follow_link(&follower);
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;

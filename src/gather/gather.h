@@ -7,6 +7,7 @@
  *                   HERE      a sign of life from a rank that waits, a few times a second
  *                   DONE      the machine stands before no phase any more; its parts can be taken
  *   from the head:  GO n      all machines stood before phase n
+ *                   HERE      a sign of life, twice a second to those who give one
  *                   STOP      end now, keep what was measured
  *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays
  *
