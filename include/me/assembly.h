@@ -12,6 +12,18 @@
 #include "me/plan.h"
 #include "me/result.h"
 
+/* plan_file.c: EXPERIMENT/plan.json, what the last run in this folder was to do. It is there before anything is
+ * measured, and stays: `me recover` and --resume go by it. Secrets in a command's URLs are masked in it. */
+void me_plan_file_path(const char *folder, char *path, size_t size);
+int me_plan_file_write(const char *folder, const struct me_plan *plan, struct me_error *err);
+int me_plan_file_read(const char *folder, struct me_plan *plan, struct me_error *err);
+/* Locks it as long as this process lives (fcntl), so that others see that the run goes on; a descriptor that stays
+ * open, or -1. Nobody here may open and close the file after that. */
+int me_plan_file_hold(const char *folder);
+int me_plan_file_holder(const char *folder); /* the process that holds it; 0: none */
+/* The plan as it may be kept: a copy, with the secrets of URLs masked. */
+int me_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err);
+
 /* What a machine sends, in this order. */
 enum me_part {
     ME_PART_ROWS,   /* me/message.h */

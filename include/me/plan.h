@@ -65,6 +65,7 @@ struct me_plan_machine {
     char python[512];   /* an interpreter or a virtual environment there; "": the plan's */
     enum me_machine_status status;
     char reason[256];
+    char done[256]; /* numbers of the repeats that the result has already, "1-3,5": of --resume; "": none */
 };
 
 #define ME_PLAN_COMMAND_MAX 256
@@ -88,7 +89,11 @@ struct me_plan {
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;
-    char **strip_env; /* names of variables that hold passwords: no child sees them */
+    /* Of the experiment's plan.json alone: */
+    char hosts_dir[1024]; /* absolute path of the hostfile's companion folder; "": there is none */
+    int first_repeat;     /* its repeats have numbers behind this one in the result; -1: not settled yet */
+    bool masked;          /* a secret was taken out of the texts: they cannot be run as they stand */
+    char **strip_env;     /* names of variables that hold passwords: no child sees them */
     size_t strip_count;
 };
 void me_plan_release(struct me_plan *plan);

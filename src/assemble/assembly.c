@@ -4,7 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "me/assembly.h"
-#include "me/credentials.h"
 #include "me/experiment.h"
 #include "me/store.h"
 #include "me/version.h"
@@ -13,26 +12,14 @@
 #define WAIT_S   600 /* for another writer: longer than writing a large result takes */
 #define ATTEMPTS 3   /* to write it, if others take our lock because we were held up */
 
-/* The plan as it may be kept: a command's URL can hold a password. By way of JSON, which is a copy. */
-static int make_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err)
-{
-    struct me_buffer json = ME_BUFFER_INIT;
-    int rc = me_plan_to_json(plan, &json, err);
-    if (!rc) rc = me_plan_from_json(json.data, json.len, kept, err);
-    me_buffer_release(&json);
-    if (rc) return -1;
-    for (size_t i = 0; kept->command[i]; i++) me_credentials_mask(kept->command[i]);
-    for (size_t i = 0; i < kept->count; i++) me_credentials_mask(kept->machines[i].external);
-    me_credentials_mask(kept->external);
-    me_credentials_mask(kept->args);
-    return 0;
-}
-
 static int head_lines(struct me_result *result, const struct me_plan *plan, struct me_error *err)
 {
     struct me_buffer command = ME_BUFFER_INIT, json = ME_BUFFER_INIT;
     struct me_plan kept;
-    if (make_plan_to_keep(plan, &kept, err)) return -1;
+    if (me_plan_to_keep(plan, &kept, err)) return -1;
+    kept.hosts_dir[0] = '\0'; /* of this machine alone */
+    kept.first_repeat = 0;
+    for (size_t i = 0; i < kept.count; i++) kept.machines[i].done[0] = '\0';
     time_t now = time(NULL);
     struct tm utc;
     strftime(result->created_utc, sizeof result->created_utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
