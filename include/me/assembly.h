@@ -44,8 +44,12 @@ struct me_assembly_options {
     const char *folder;    /* of the experiment; it is there, with logs/ in it */
     bool append;           /* adds to the result that is there */
     bool append_or_create; /* adds to the result if one is there at the finish */
-    const char *program;   /* "me_bench": begins the lines to `out` */
-    FILE *out;             /* hears of logs that have no room, and of another writer that is waited for */
+    bool merge; /* completes the result, if one is there: numbers are the plan's, behind first_repeat; what is
+                            * there already stays, and what was cut off gives way */
+    bool
+        recovered; /* what comes are journals: one that ends early is no lost machine, but an interrupted one */
+    const char *program; /* "me_bench": begins the lines to `out` */
+    FILE *out;           /* hears of logs that have no room, and of another writer that is waited for */
     bool (*look)(
         void *context); /* called while the finish waits or writes; false: no longer wait. May be NULL */
     void *context;
@@ -64,7 +68,8 @@ int me_assembly_take(struct me_assembly *assembly, int id, enum me_part part, co
  * any order; machines that are not part of the result (a head that only leads) are passed over. */
 int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, size_t len,
                     struct me_error *err);
-/* Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
+/* plan->first_repeat tells the numbers that the repeats got.
+ * Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
  * behind those that the result has by now. Plan machines that nothing was added for are lost, or what the plan says.
  * `stopped`: the experiment is "interrupted". *result (without series) is the caller's. Nothing is changed on failure. */
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,

@@ -104,6 +104,12 @@ struct me_plan_machine *me_plan_find(const struct me_plan *plan, int id);
 int me_plan_set_experiment(struct me_plan *plan, const struct me_options_experiment *experiment,
                            struct me_error *err);
 
+/* Sets of repeats as text, "1-3,5"; "" has none, "all" each. */
+#define ME_REPEATS_ALL "all"
+bool me_repeats_has(const char *set, int repeat);
+/* Those of 1..count that are there; what has no room in `size` is left out. */
+void me_repeats_put(const bool *there, int count, char *set, size_t size);
+
 /* src/config/args.c: may the JSON text be the arguments of a function? An object or an array. */
 int me_config_check_args(const char *text, struct me_error *err);
 /* src/config/plan_json.c */

@@ -106,6 +106,8 @@ void me_record_put_end(struct me_buffer *out, enum me_machine_status status, con
 /* Reads a stream. A stream that is cut off, or damaged from some chunk on, gives what stands before
  * it, with ended = false. -1 only if it is not a record, or of another version, or memory ran out.
  * Safe on any bytes (fuzzed): no index in the result points outside it. */
+/* Of the stream's first chunk alone: whose record is it? */
+int me_record_peek(const void *bytes, size_t len, struct me_facts *facts, struct me_error *err);
 int me_record_decode(const void *bytes, size_t len, struct me_record *out, struct me_error *err);
 
 #endif

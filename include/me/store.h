@@ -21,9 +21,14 @@ struct me_store_image {
     int (*read)(void *context, uint64_t at, void *bytes, size_t len);
     void *context;
 };
+struct me_store_drop {
+    int32_t machine_id, repeat;
+};
 /* What goes into the file beside the result's own rows and series. */
 struct me_store_extras {
-    const char *base; /* a result whose series come first, copied; NULL: none */
+    const char *base;                  /* a result whose series come first, copied; NULL: none */
+    const struct me_store_drop *drops; /* but for these */
+    size_t drop_count;
     const struct me_store_image *images;
     size_t count;
     /* Called last before the file takes its place; -1: it shall not. NULL: always. */

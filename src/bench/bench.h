@@ -9,6 +9,7 @@
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the parts; knows who is
  *               lost by their silence
  *   check.c     me_bench --check: can this machine run a workload?
+ *   leftover.c  me_bench --journal: what a run that was cut off left here
  *   leave.c     the end where ranks are lost
  *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
@@ -72,6 +73,11 @@ void me_ready_place(const struct me_plan *plan, const struct me_role *role, cons
 /* check.c: me_bench --check LIST, without MPI: a line a workload. Returns the exit code, or -1 with err. */
 bool me_check_is_wanted(int argc, char **argv);
 int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
+
+/* leftover.c: me_bench --journal send|remove RUN-MACHINE, without MPI. Sends the journal of that run, ending first what is
+ * left of it on this machine; removes it with all temporary files of the run. 0, or -1 with err. */
+bool me_leftover_is_wanted(int argc, char **argv);
+int me_leftover_run(int argc, char **argv, struct me_error *err);
 
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {

@@ -81,6 +81,7 @@ int main(int argc, char **argv)
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;
     }
+    if (me_leftover_is_wanted(argc, argv)) return me_leftover_run(argc, argv, &err) ? say(&err) : 0;
     if (check_line(argc, argv, &operands, &err)) return say(&err);
     if (operands.help || operands.version) {
         if (operands.help)

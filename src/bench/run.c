@@ -18,6 +18,7 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
+    int held;                /* EXPERIMENT/plan.json, by the head */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
@@ -137,6 +138,13 @@ static bool has_exit(const struct me_result *result)
     return false;
 }
 
+static bool has_lost(const struct me_result *result)
+{
+    for (size_t i = 0; i < result->machine_count; i++)
+        if (!strcmp(result->machines[i].status, me_status_name(ME_STATUS_LOST))) return true;
+    return false;
+}
+
 static void say_done(const struct world *w, const struct me_result *result)
 {
     char path[4096];
@@ -146,6 +154,9 @@ static void say_done(const struct world *w, const struct me_result *result)
         if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
     }
     fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
+    if (has_lost(result))
+        fprintf(w->out, "me_bench: what the lost measured is in their journals; to fetch it: me recover %s\n",
+                w->options.folder);
     if (has_exit(result))
         fprintf(w->out, "me_bench: what the workloads printed: %s/logs\n", w->options.folder);
 }
@@ -154,9 +165,11 @@ static void say_done(const struct world *w, const struct me_result *result)
 static int fail_not_written(const struct world *w, struct me_error *err)
 {
     struct me_error why = *err;
-    return me_fail(err, ME_E_RUN,
-                   "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej",
-                   why.text, w->plan.run_id);
+    return me_fail(
+        err, ME_E_RUN,
+        "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej: me "
+        "recover %s fetches it",
+        why.text, w->plan.run_id, w->options.folder);
 }
 
 static void listen(void *head)
@@ -208,16 +221,38 @@ static void measure(struct world *w, struct me_head *head, struct me_buffer *rec
     me_folder_remove(&w->folder);
 }
 
+/* Without it nothing could be recovered, but all can be measured. */
+static void keep_plan(struct world *w, int first_repeat)
+{
+    struct me_error err = {0};
+    const char *hosts = getenv("ME_HOSTS_DIR");
+    char *absolute = hosts && *hosts ? realpath(hosts, NULL) : NULL;
+    w->plan.first_repeat = first_repeat;
+    if (absolute) snprintf(w->plan.hosts_dir, sizeof w->plan.hosts_dir, "%.1023s", absolute);
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+    free(absolute);
+    w->held = me_plan_file_hold(w->options.folder);
+}
+
+/* What is still to be fetched is found by the numbers that the run's repeats have in the result. */
+static void settle_plan(struct world *w)
+{
+    struct me_error err = {0};
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
+    keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
+    if (!rc && w->options.append) settle_plan(w);
     if (rc)
         fail_not_written(w, err);
     else
@@ -240,7 +275,7 @@ static void leave(const struct world *w, int rc, const struct me_error *err)
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
 {
-    struct world w = {.comm = comm, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
+    struct world w = {.comm = comm, .held = -1, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
     MPI_Comm_rank(comm, &w.rank);
     MPI_Comm_size(comm, &w.ranks);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);

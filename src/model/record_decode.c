@@ -394,6 +394,18 @@ static int check_header(struct me_wire *in, struct me_error *err)
     return 0;
 }
 
+int me_record_peek(const void *bytes, size_t len, struct me_facts *facts, struct me_error *err)
+{
+    const uint8_t *begin = len ? bytes : (const uint8_t *)"";
+    struct me_wire in = {begin, begin + len, false};
+    struct me_record record = {0};
+    if (check_header(&in, err)) return -1;
+    bool taken = me_wire_left(&in) && take_chunk(&in, &record) == TAKEN && record.facts.boot_id[0];
+    if (taken) *facts = record.facts;
+    me_record_release(&record);
+    return taken ? 0 : me_fail(err, ME_E_INPUT, "a record without a head");
+}
+
 int me_record_decode(const void *bytes, size_t len, struct me_record *out, struct me_error *err)
 {
     const uint8_t *begin = len ? bytes : (const uint8_t *)""; /* NULL + 0 is not allowed */

@@ -167,6 +167,15 @@ int me_hdf5_copy_series(hid_t file, const char *path, struct me_error *err)
     return rc;
 }
 
+int me_hdf5_drop_series(hid_t file, const struct me_store_drop *drop, struct me_error *err)
+{
+    char machine[40], repeat[60];
+    snprintf(machine, sizeof machine, "series/%d", drop->machine_id);
+    snprintf(repeat, sizeof repeat, "%s/%d", machine, drop->repeat);
+    if (!is_there(file, "series") || !is_there(file, machine) || !is_there(file, repeat)) return 0;
+    return H5Ldelete(file, repeat, H5P_DEFAULT) < 0 ? me_hdf5_fail(err, ME_E_RUN, "/%s", repeat) : 0;
+}
+
 static int copy_repeat(hid_t from, hid_t to, const struct me_store_image *image, int repeat,
                        struct me_error *err)
 {

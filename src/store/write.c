@@ -126,6 +126,8 @@ static int write_all_series(hid_t file, const struct me_output *output, const st
                             const struct me_store_extras *extras, struct me_error *err)
 {
     if (extras->base && me_hdf5_copy_series(file, extras->base, err)) return -1;
+    for (size_t i = 0; extras->base && i < extras->drop_count; i++)
+        if (me_hdf5_drop_series(file, &extras->drops[i], err)) return -1;
     hid_t all = me_hdf5_open_series(file);
     if (all < 0) return me_hdf5_fail(err, ME_E_RUN, "/series");
     int rc = 0;
