@@ -76,6 +76,13 @@ int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_res
                        struct me_error *err);
 void me_assembly_release(struct me_assembly *assembly); /* NULL-safe */
 
+/* Was this run cut off (note "interrupted"), so that --resume measures its repeat again? */
+bool me_assembly_is_cut_off(const struct me_row_repeat *row);
+
+/* Which of a run's repeats 1..total, whose numbers stand behind `first`, the result has of a machine: me_repeats_has. */
+int me_assembly_done(const struct me_result *result, int machine_id, int first, int total, char *set,
+                     size_t size, struct me_error *err);
+
 /* For --append, before anything is run: may what comes be added to what is there? What only the machines
  * can tell (boot ids, channels) is looked at afterwards. */
 int me_assembly_check(const struct me_plan *plan, const char *folder, struct me_error *err);

@@ -10,6 +10,8 @@
  *               lost by their silence
  *   check.c     me_bench --check: can this machine run a workload?
  *   leftover.c  me_bench --journal: what a run that was cut off left here
+ *   resume.c    --resume: what is missing, and is it the same work?
+ *   guard.c     between Open MPI and a rank, so that the death of one does not end all
  *   leave.c     the end where ranks are lost
  *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
@@ -78,6 +80,15 @@ int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
  * left of it on this machine; removes it with all temporary files of the run. 0, or -1 with err. */
 bool me_leftover_is_wanted(int argc, char **argv);
 int me_leftover_run(int argc, char **argv, struct me_error *err);
+
+/* resume.c. Before MPI starts, on the first rank: `me recover`, which takes in what journals hold; tells its own lines. */
+void me_resume_recover(const char *folder);
+/* Is it the work of `before`, the plan that was kept? Then it gets that one's numbers. */
+int me_resume_check(const struct me_plan *before, struct me_plan *plan, struct me_error *err);
+/* Fills in what the result has of each machine. */
+int me_resume_fill(struct me_plan *plan, const char *folder, bool *nothing_left, struct me_error *err);
+/* Of the machines that have measured all. */
+void me_resume_stand_aside(const struct me_plan *plan, struct me_role *roles, int ranks);
 
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {
@@ -151,6 +162,9 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 void me_signals_watch(void);
 int me_signals_caught(void);    /* the signal's number, or 0; SIGTERM too where our parent has died */
 bool me_signals_orphaned(void); /* who started us has died, and with it the way to the head */
+
+/* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
+void me_guard(char **argv);
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
 void me_leave(bool is_head, int code);

@@ -18,6 +18,7 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
+    bool nothing_left; /* of a run that should go on */
     struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
     struct me_folder folder; /* what was shipped, on this machine */
@@ -57,10 +58,12 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     if (me_carbon_resolve(&w->plan, err)) return -1;
+    if (w->options.resume && me_resume_fill(&w->plan, w->options.folder, &w->nothing_left, err)) return -1;
+    me_resume_stand_aside(&w->plan, w->roles, w->ranks);
     if (me_plan_to_json(&w->plan, text, err)) return -1;
     if (me_setup_look(&w->options, err)) return -1;
     if (w->options.append && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
-    return me_workload_pack(&w->plan, parcel, err);
+    return w->nothing_left ? 0 : me_workload_pack(&w->plan, parcel, err);
 }
 
 /* Who is who, and what is to be done; on every rank. */
@@ -199,6 +202,7 @@ static int assemble(struct world *w, struct me_head *head, struct me_buffer *own
 {
     const struct me_assembly_options options = {.folder = w->options.folder,
                                                 .append = w->options.append,
+                                                .merge = w->options.resume,
                                                 .program = "me_bench",
                                                 .out = w->out,
                                                 .look = me_head_look,
@@ -242,15 +246,25 @@ static void settle_plan(struct world *w)
     if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
 }
 
+static int say_nothing_left(const struct world *w, struct me_head *head)
+{
+    fprintf(w->out, "me_bench: %s: nothing is missing; see: me report %s\n", w->options.folder,
+            w->options.folder);
+    me_head_release(head, true);
+    me_head_destroy(head);
+    return ME_OK;
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
-    keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
+    if (!w->nothing_left) keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
+    if (w->nothing_left) return say_nothing_left(w, head);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
     if (!rc && w->options.append) settle_plan(w);
