@@ -21,6 +21,7 @@ struct me_row_machine {
     char basis[16]; /* of the grid intensity: life-cycle, direct, as given */
     double pue;
     char sampler[96]; /* its rate, and below 5 ms whether it ran ahead of the workload */
+    char engine[64], image[256], image_digest[72]; /* of the container that its rank ran in; "": in none */
 };
 struct me_row_channel {
     int32_t machine_id;

@@ -18,16 +18,18 @@
 #define COL(row, f, unit) AS(row, f, #f, unit)
 
 static const struct me_column machines[] = {
-    COL(me_row_machine, machine_id, ""),  COL(me_row_machine, name, ""),
-    COL(me_row_machine, host, ""),        COL(me_row_machine, boot_id, ""),
-    COL(me_row_machine, status, ""),      COL(me_row_machine, reason, ""),
-    COL(me_row_machine, provenance, ""),  COL(me_row_machine, cpu_model, ""),
-    COL(me_row_machine, sockets, ""),     COL(me_row_machine, cores, ""),
-    COL(me_row_machine, threads, ""),     AS(me_row_machine, memory_gib, "memory", "GiB"),
-    COL(me_row_machine, kernel, ""),      COL(me_row_machine, country, ""),
-    COL(me_row_machine, region, ""),      COL(me_row_machine, grid_gco2_per_kwh, "gCO2e/kWh"),
-    COL(me_row_machine, grid_source, ""), COL(me_row_machine, basis, ""),
-    COL(me_row_machine, pue, ""),         COL(me_row_machine, sampler, ""),
+    COL(me_row_machine, machine_id, ""),   COL(me_row_machine, name, ""),
+    COL(me_row_machine, host, ""),         COL(me_row_machine, boot_id, ""),
+    COL(me_row_machine, status, ""),       COL(me_row_machine, reason, ""),
+    COL(me_row_machine, provenance, ""),   COL(me_row_machine, cpu_model, ""),
+    COL(me_row_machine, sockets, ""),      COL(me_row_machine, cores, ""),
+    COL(me_row_machine, threads, ""),      AS(me_row_machine, memory_gib, "memory", "GiB"),
+    COL(me_row_machine, kernel, ""),       COL(me_row_machine, country, ""),
+    COL(me_row_machine, region, ""),       COL(me_row_machine, grid_gco2_per_kwh, "gCO2e/kWh"),
+    COL(me_row_machine, grid_source, ""),  COL(me_row_machine, basis, ""),
+    COL(me_row_machine, pue, ""),          COL(me_row_machine, sampler, ""),
+    COL(me_row_machine, engine, ""),       COL(me_row_machine, image, ""),
+    COL(me_row_machine, image_digest, ""),
 };
 
 static const struct me_column channels[] = {
