@@ -1,5 +1,9 @@
 /* An assembly: from what the machines tell to the experiment's file and its logs. me_bench feeds it with what its
- * ranks send, `me recover` with journals; both give the same file. */
+ * ranks send, `me recover` with journals; both give the same file.
+ *
+ * A machine's record is evaluated by me_parts_make, on the machine itself where one is gathered: the head then takes
+ * its parts piece by piece to a file without a name in the experiment's folder (nothing of it is left by any kill), and
+ * holds rows only. The series are copied into the result as they came, at the finish. */
 #ifndef ME_ASSEMBLY_H
 #define ME_ASSEMBLY_H
 
@@ -8,24 +12,49 @@
 #include "me/plan.h"
 #include "me/result.h"
 
+/* What a machine sends, in this order. */
+enum me_part {
+    ME_PART_ROWS,   /* me/message.h */
+    ME_PART_SERIES, /* me_store_image */
+    ME_PART_LOGS,   /* what its workload printed */
+    ME_PART_COUNT,
+};
+struct me_parts {
+    struct me_buffer part[ME_PART_COUNT];
+};
+/* Of a record or a journal as bytes. A machine that told nothing, or what cannot be read, is lost and its row says
+ * why. -1: no memory; the parts are empty then. */
+int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len, struct me_parts *out,
+                  struct me_error *err);
+void me_parts_release(struct me_parts *parts); /* NULL-safe */
+
 struct me_assembly_options {
-    const char *folder;  /* of the experiment; it is there, with logs/ in it */
-    bool append;         /* adds to the result that is there */
-    const char *program; /* "me_bench": begins the lines to `out` */
-    FILE *out;           /* hears of logs that have no room */
+    const char *folder;    /* of the experiment; it is there, with logs/ in it */
+    bool append;           /* adds to the result that is there */
+    bool append_or_create; /* adds to the result if one is there at the finish */
+    const char *program;   /* "me_bench": begins the lines to `out` */
+    FILE *out;             /* hears of logs that have no room, and of another writer that is waited for */
+    bool (*look)(
+        void *context); /* called while the finish waits or writes; false: no longer wait. May be NULL */
+    void *context;
 };
 
 struct me_assembly;
 /* The plan and the options' texts are the caller's and stay until the release; statuses and reasons of the plan's
- * machines are filled in. Reads the result that is there, for append. */
+ * machines are filled in. */
 int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
                       const struct me_assembly_options *options, struct me_error *err);
+/* The next piece of a part of machine `id`; `last` ends the part. Pieces of several machines may come in turn. A
+ * machine of which not all parts have come at the finish is lost, but its rows are kept if they had come whole. */
+int me_assembly_take(struct me_assembly *assembly, int id, enum me_part part, const void *bytes, size_t len,
+                     bool last, struct me_error *err);
 /* What machine `id` of the plan told, a record or a journal as bytes; NULL or nothing: none came. Once a machine, in
  * any order; machines that are not part of the result (a head that only leads) are passed over. */
 int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, size_t len,
                     struct me_error *err);
-/* Ranks and writes the file, then the logs. Plan machines that nothing was added for are lost, or what the plan says.
- * `stopped`: the experiment is "interrupted". *result is the caller's. Nothing is changed on failure. */
+/* Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
+ * behind those that the result has by now. Plan machines that nothing was added for are lost, or what the plan says.
+ * `stopped`: the experiment is "interrupted". *result (without series) is the caller's. Nothing is changed on failure. */
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
                        struct me_error *err);
 void me_assembly_release(struct me_assembly *assembly); /* NULL-safe */

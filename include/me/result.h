@@ -131,6 +131,12 @@ void me_result_release(struct me_result *result); /* NULL-safe */
  * that stalled are taken out of the count first, with why_not. */
 int me_result_add(struct me_result *result, const struct me_plan_machine *machine, struct me_record *record,
                   int first_repeat, struct me_error *err);
+/* Moves all rows and series of `more`, but its summaries, behind those of `result`, and releases `more`, also on failure;
+ * without memory nothing is moved. */
+int me_result_join(struct me_result *result, struct me_result *more, struct me_error *err);
+/* Adds `by` to the numbers of all repeats, also where a machine's reason names one ("repeat 2: ..."); the idle phase
+ * stays 0. A machine counts its repeats from 1, whatever was measured before. */
+void me_result_shift(struct me_result *result, int by);
 /* Appends the repeats of `more` to `base` (--append): machines are matched by id; a machine whose
  * boot id or channels changed is refused. Summaries are dropped. */
 int me_result_append(struct me_result *base, const struct me_result *more, struct me_error *err);

@@ -5,11 +5,12 @@
  *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); station_open.c makes
  *               it ready, opener.c opens its meters, marks.c takes what the workload tells
- *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
+ *   maker.c     a measuring rank: its record becomes rows, series and logs, the parts that it sends
+ *   head.c      rank 0: lets all start together, shows progress, stops, takes the parts; knows who is
  *               lost by their silence
  *   tether.c    me_bench --tether: what ends a container when mpirun has ended
  *   check.c     me_bench --check: can this machine run a workload?
- *   run.c       the order of all that, with the records into me/assembly.h; main.c is four lines */
+ *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
 
@@ -101,15 +102,17 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
 
 /* head.c */
 struct me_head;
-int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan,
+/* `data`: me_gather_split. */
+int me_head_create(struct me_head **out, MPI_Comm comm, MPI_Comm data, const struct me_plan *plan,
                    const struct me_role *roles, const struct me_bench_options *options, FILE *terminal,
                    struct me_error *err);
 void me_head_destroy(struct me_head *head);
 struct me_link me_head_link(struct me_head *head); /* for the station of rank 0 itself */
-/* Waits until every record is in, or those that are missing are given up. */
-void me_head_wait(struct me_head *head);
-/* The record of a rank; NULL or empty if none came. */
-struct me_buffer *me_head_record(struct me_head *head, int rank);
+/* Waits until the parts of every machine are in the assembly, or those that are missing are given up. */
+struct me_assembly;
+void me_head_wait(struct me_head *head, struct me_assembly *assembly);
+/* While the result is written: hears what the ranks say; false: we are asked to end. `context` is the head. */
+bool me_head_look(void *context);
 bool me_head_stopped(const struct me_head *head);
 /* Tells all ranks that can still be told whether their journals may go. */
 void me_head_release(struct me_head *head, bool stored);
@@ -118,14 +121,20 @@ bool me_head_lost_any(const struct me_head *head);
 
 /* follow.c: the ranks that are not the head. */
 struct me_follow {
-    MPI_Comm comm;
+    MPI_Comm comm, data;
     bool stopped;
     int64_t told_ns; /* when progress was last sent */
 };
 struct me_link me_follow_link(struct me_follow *follow);
-/* Sends the record (NULL: this rank stood aside) and waits for the head's word: may the journal go? */
-int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
-                     struct me_error *err);
+/* Evaluates the record (NULL: this rank stood aside) and releases it, sends its parts and waits for the head's word: may
+ * the journal go? */
+int me_follow_finish(struct me_follow *follow, const struct me_plan_machine *machine,
+                     struct me_buffer *record, bool *stored, struct me_error *err);
+
+/* maker.c: me_parts_make in a thread of its own, since it may take long; `waiting` is called meanwhile. */
+struct me_parts;
+int me_maker_run(const struct me_plan_machine *machine, const struct me_buffer *record,
+                 struct me_parts *parts, void (*waiting)(void *), void *context, struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;

@@ -1,4 +1,5 @@
 #include "bench.h"
+#include "me/assembly.h"
 #include "me/clock.h"
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
@@ -71,17 +72,37 @@ struct me_link me_follow_link(struct me_follow *follow)
         .context = follow, .ready = follow_ready, .tick = follow_tick, .wait = follow_wait};
 }
 
+static int send_parts(struct me_follow *follow, const struct me_parts *parts, struct me_error *err)
+{
+    for (int i = 0; i < ME_PART_COUNT; i++)
+        if (me_gather_send(follow->data, i, &parts->part[i], sign_of_life, follow, err)) return -1;
+    return 0;
+}
+
+/* Parts that there was no memory for go empty: the head waits for them. */
+static int send_record(struct me_follow *follow, const struct me_plan_machine *machine,
+                       struct me_buffer *record, struct me_error *err)
+{
+    struct me_parts parts = {0};
+    me_gather_tell(follow->comm, HEAD, ME_TAG_DONE, NULL, 0);
+    int rc = me_maker_run(machine, record, &parts, sign_of_life, follow, err);
+    me_buffer_release(record);
+    if (send_parts(follow, &parts, err)) rc = -1;
+    me_parts_release(&parts);
+    return rc;
+}
+
 /* If the head is gone, the launcher ends us (or Open MPI does, as we speak to it): the journal stays. */
-int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
-                     struct me_error *err)
+int me_follow_finish(struct me_follow *follow, const struct me_plan_machine *machine,
+                     struct me_buffer *record, bool *stored, struct me_error *err)
 {
     int word = 0;
     *stored = false;
-    if (record && me_gather_send_record(follow->comm, record, sign_of_life, follow, err)) return -1;
+    int rc = record ? send_record(follow, machine, record, err) : 0;
     while (take_word(follow, &word) != ME_TAG_RELEASE) {
         sign_of_life(follow);
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     }
     *stored = word != 0;
-    return 0;
+    return rc;
 }

@@ -11,7 +11,7 @@
 #define HEAD 0
 
 struct world {
-    MPI_Comm comm;
+    MPI_Comm comm, data; /* data: for what was measured */
     int rank, ranks;
     struct me_bench_options options;
     struct me_plan plan;
@@ -107,7 +107,7 @@ static struct me_station_options make_station_options(const struct world *w)
 
 static int follow(struct world *w, struct me_error *err)
 {
-    struct me_follow follower = {.comm = w->comm};
+    struct me_follow follower = {.comm = w->comm, .data = w->data};
     struct me_link link = me_follow_link(&follower);
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
@@ -119,7 +119,8 @@ static int follow(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     /* The head waits for a record, also for one that there was no memory for. */
-    if (me_follow_finish(&follower, measures ? &record : NULL, &stored, err)) rc = -1;
+    const struct me_plan_machine *machine = me_plan_find(&w->plan, w->role.machine_id);
+    if (me_follow_finish(&follower, machine, measures ? &record : NULL, &stored, err)) rc = -1;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
@@ -154,22 +155,53 @@ static int fail_not_written(const struct world *w, struct me_error *err)
                    why.text, w->plan.run_id);
 }
 
-/* The records to the experiment's file; `own` is rank 0's. */
-static int assemble(struct world *w, struct me_head *head, const struct me_buffer *own,
-                    struct me_result *result, struct me_error *err)
+static void listen(void *head)
 {
-    const struct me_assembly_options options = {
-        .folder = w->options.folder, .append = w->options.append, .program = "me_bench", .out = w->out};
+    me_head_look(head);
+}
+
+/* Rank 0's own machine goes the same way as the others', but for the sending. */
+static int add_own(struct world *w, struct me_head *head, struct me_assembly *assembly,
+                   struct me_buffer *record, struct me_error *err)
+{
+    struct me_parts parts = {0};
+    int id = w->role.machine_id;
+    int rc = me_maker_run(me_plan_find(&w->plan, id), record, &parts, listen, head, err);
+    me_buffer_release(record);
+    for (int i = 0; !rc && i < ME_PART_COUNT; i++)
+        rc =
+            me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true, err);
+    me_parts_release(&parts);
+    return rc;
+}
+
+/* All machines' parts to the experiment's file; `own` is rank 0's record. */
+static int assemble(struct world *w, struct me_head *head, struct me_buffer *own, struct me_result *result,
+                    struct me_error *err)
+{
+    const struct me_assembly_options options = {.folder = w->options.folder,
+                                                .append = w->options.append,
+                                                .program = "me_bench",
+                                                .out = w->out,
+                                                .look = me_head_look,
+                                                .context = head};
     struct me_assembly *assembly = NULL;
     int rc = me_assembly_begin(&assembly, &w->plan, &options, err);
-    for (int r = 0; !rc && r < w->ranks; r++) {
-        const struct me_buffer *record = r == HEAD ? own : me_head_record(head, r);
-        if (w->roles[r].machine_id >= 0)
-            rc = me_assembly_add(assembly, w->roles[r].machine_id, record->data, record->len, err);
-    }
+    if (!rc && w->role.machine_id >= 0) rc = add_own(w, head, assembly, own, err);
+    me_head_wait(head, rc ? NULL : assembly);
     if (!rc) rc = me_assembly_finish(assembly, me_head_stopped(head), result, err);
     me_assembly_release(assembly);
     return rc;
+}
+
+static void measure(struct world *w, struct me_head *head, struct me_buffer *record,
+                    struct me_journal **journal)
+{
+    struct me_link link = me_head_link(head);
+    struct me_station_options options = make_station_options(w);
+    struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
+    if (me_station_run(&options, &link, record, journal, &own)) fprintf(w->out, "me_bench: %s\n", own.text);
+    me_folder_remove(&w->folder);
 }
 
 static int lead(struct world *w, struct me_error *err)
@@ -178,17 +210,9 @@ static int lead(struct world *w, struct me_error *err)
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
-    int rc = me_head_create(&head, w->comm, &w->plan, w->roles, &w->options, w->out, err);
+    int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
-    if (w->role.machine_id >= 0) {
-        struct me_link link = me_head_link(head);
-        struct me_station_options options = make_station_options(w);
-        struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
-        if (me_station_run(&options, &link, &record, &journal, &own))
-            fprintf(w->out, "me_bench: %s\n", own.text);
-        me_folder_remove(&w->folder);
-    }
-    me_head_wait(head);
+    if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
     if (rc)
         fail_not_written(w, err);
@@ -213,7 +237,7 @@ static void leave(const struct world *w, int rc, const struct me_error *err)
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
 {
-    struct world w = {.comm = comm, .folder.lock = -1, .out = out};
+    struct world w = {.comm = comm, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
     MPI_Comm_rank(comm, &w.rank);
     MPI_Comm_size(comm, &w.ranks);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
@@ -226,6 +250,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = agree(&w, argc, argv, err);
+    if (!rc) rc = me_gather_split(comm, &w.data, err);
     if (!rc)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (w.rank != HEAD && err->code == ME_OK)
@@ -233,6 +258,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     me_folder_remove(&w.folder);
     /* MPI_Finalize would wait for those that are lost. */
     if (w.lost_any) leave(&w, rc, err);
+    if (w.data != MPI_COMM_NULL) MPI_Comm_free(&w.data);
     free(w.roles);
     free(line);
     me_plan_release(&w.plan);
