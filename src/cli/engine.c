@@ -88,7 +88,9 @@ void me_engine_judge(const struct me_host *host, char *reason, size_t size)
             reason, size,
             "%s may not use %s, nor by sudo -n (%s); run there as root: usermod -aG %s %s, and log in again",
             user, seen->name, seen->text, seen->name, user);
+    else if (!strcmp(seen->name, "docker"))
+        snprintf(reason, size, "docker does not answer (%s); run there as root: systemctl start docker",
+                 seen->text);
     else
-        snprintf(reason, size, "%s does not answer (%s); run there as root: systemctl start %s", seen->name,
-                 seen->text, seen->name);
+        snprintf(reason, size, "%s does not work there: %s", seen->name, seen->text);
 }

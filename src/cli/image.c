@@ -162,7 +162,7 @@ void me_image_script(const struct me_preparation *preparation, const struct me_h
 static const char *cure_of(const char *said)
 {
     if (strstr(said, "no space left") || strstr(said, "No space left"))
-        return "disk full there; make room (docker system df tells what takes it)";
+        return "disk full there; make room (the engine's `system df` tells what takes it)";
     if (strstr(said, "no basic auth") || strstr(said, "unauthorized") ||
         strstr(said, "authentication required"))
         return "log in there: docker login, with the registry's name";
