@@ -18,16 +18,31 @@
 #define COL(row, f, unit) AS(row, f, #f, unit)
 
 static const struct me_column machines[] = {
-    COL(me_row_machine, machine_id, ""),  COL(me_row_machine, name, ""),
-    COL(me_row_machine, host, ""),        COL(me_row_machine, boot_id, ""),
-    COL(me_row_machine, status, ""),      COL(me_row_machine, reason, ""),
-    COL(me_row_machine, provenance, ""),  COL(me_row_machine, cpu_model, ""),
-    COL(me_row_machine, sockets, ""),     COL(me_row_machine, cores, ""),
-    COL(me_row_machine, threads, ""),     AS(me_row_machine, memory_gib, "memory", "GiB"),
-    COL(me_row_machine, kernel, ""),      COL(me_row_machine, country, ""),
-    COL(me_row_machine, region, ""),      COL(me_row_machine, grid_gco2_per_kwh, "gCO2e/kWh"),
-    COL(me_row_machine, grid_source, ""), COL(me_row_machine, basis, ""),
-    COL(me_row_machine, pue, ""),         COL(me_row_machine, sampler, ""),
+    COL(me_row_machine, machine_id, ""),
+    COL(me_row_machine, name, ""),
+    COL(me_row_machine, host, ""),
+    COL(me_row_machine, boot_id, ""),
+    COL(me_row_machine, status, ""),
+    COL(me_row_machine, reason, ""),
+    COL(me_row_machine, provenance, ""),
+    COL(me_row_machine, cpu_model, ""),
+    COL(me_row_machine, sockets, ""),
+    COL(me_row_machine, cores, ""),
+    COL(me_row_machine, threads, ""),
+    AS(me_row_machine, memory_gib, "memory", "GiB"),
+    COL(me_row_machine, kernel, ""),
+    COL(me_row_machine, country, ""),
+    COL(me_row_machine, region, ""),
+    COL(me_row_machine, grid_gco2_per_kwh, "gCO2e/kWh"),
+    COL(me_row_machine, grid_source, ""),
+    COL(me_row_machine, basis, ""),
+    COL(me_row_machine, pue, ""),
+    COL(me_row_machine, sampler, ""),
+    COL(me_row_machine, clock_offset_start_s, "s"),
+    COL(me_row_machine, clock_bound_start_s, "s"),
+    COL(me_row_machine, clock_offset_end_s, "s"),
+    COL(me_row_machine, clock_bound_end_s, "s"),
+    COL(me_row_machine, series_file, ""),
 };
 
 static const struct me_column channels[] = {
@@ -41,18 +56,19 @@ static const struct me_column channels[] = {
 };
 
 static const struct me_column repeats[] = {
-    COL(me_row_repeat, machine_id, ""),     COL(me_row_repeat, repeat, ""),
-    COL(me_row_repeat, phase, ""),          COL(me_row_repeat, start_unix_ns, "ns"),
-    COL(me_row_repeat, duration_s, "s"),    COL(me_row_repeat, energy_j, "J"),
-    COL(me_row_repeat, net_energy_j, "J"),  COL(me_row_repeat, mean_power_w, "W"),
-    COL(me_row_repeat, carbon_g, "gCO2e"),  COL(me_row_repeat, work, "work_unit"),
-    COL(me_row_repeat, work_unit, ""),      COL(me_row_repeat, exit_status, ""),
-    COL(me_row_repeat, late_samples, ""),   COL(me_row_repeat, sampler_cpu_s, "s"),
-    COL(me_row_repeat, longest_gap_s, "s"), COL(me_row_repeat, note, ""),
-    COL(me_row_repeat, cpu_s, "s"),         COL(me_row_repeat, context_switches, ""),
-    COL(me_row_repeat, page_faults, ""),    COL(me_row_repeat, read_bytes, "B"),
-    COL(me_row_repeat, written_bytes, "B"), COL(me_row_repeat, max_rss_bytes, "B"),
-    COL(me_row_repeat, workload, ""),       COL(me_row_repeat, region, ""),
+    COL(me_row_repeat, machine_id, ""),      COL(me_row_repeat, repeat, ""),
+    COL(me_row_repeat, phase, ""),           COL(me_row_repeat, start_unix_ns, "ns"),
+    COL(me_row_repeat, duration_s, "s"),     COL(me_row_repeat, energy_j, "J"),
+    COL(me_row_repeat, net_energy_j, "J"),   COL(me_row_repeat, mean_power_w, "W"),
+    COL(me_row_repeat, carbon_g, "gCO2e"),   COL(me_row_repeat, work, "work_unit"),
+    COL(me_row_repeat, work_unit, ""),       COL(me_row_repeat, exit_status, ""),
+    COL(me_row_repeat, late_samples, ""),    COL(me_row_repeat, sampler_cpu_s, "s"),
+    COL(me_row_repeat, longest_gap_s, "s"),  COL(me_row_repeat, note, ""),
+    COL(me_row_repeat, cpu_s, "s"),          COL(me_row_repeat, context_switches, ""),
+    COL(me_row_repeat, page_faults, ""),     COL(me_row_repeat, read_bytes, "B"),
+    COL(me_row_repeat, written_bytes, "B"),  COL(me_row_repeat, max_rss_bytes, "B"),
+    COL(me_row_repeat, workload, ""),        COL(me_row_repeat, region, ""),
+    COL(me_row_repeat, clock_offset_s, "s"), COL(me_row_repeat, clock_bound_s, "s"),
 };
 
 static const struct me_column energies[] = {
