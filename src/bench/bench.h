@@ -86,6 +86,8 @@ struct me_link {
     bool (*tick)(struct me_link *link, const struct me_progress *now);
     /* Called several times a second while meters are waited for; false: stop. */
     bool (*wait)(struct me_link *link);
+    /* How do this machine's clock and the head's stand to each other? Takes 0.3 s at most; false: not known. */
+    bool (*clock)(struct me_link *link, struct me_clock_offset *offset);
 };
 
 /* station.c. Measures and fills `record` (also when it fails or is stopped: then the record says
@@ -123,18 +125,26 @@ bool me_head_lost_any(const struct me_head *head);
 struct me_follow {
     MPI_Comm comm, data;
     bool stopped;
-    int64_t told_ns; /* when progress was last sent */
+    int64_t told_ns;     /* when progress was last sent */
+    struct me_ping pong; /* the head's last answer */
 };
 struct me_link me_follow_link(struct me_follow *follow);
-/* Evaluates the record (NULL: this rank stood aside) and releases it, sends its parts and waits for the head's word: may
- * the journal go? */
-int me_follow_finish(struct me_follow *follow, const struct me_plan_machine *machine,
-                     struct me_buffer *record, bool *stored, struct me_error *err);
+/* Evaluates the record, sends its parts (NULL: this rank stood aside), and waits for the head's word: may the journal
+ * go? */
+struct me_maker_input;
+int me_follow_finish(struct me_follow *follow, const struct me_maker_input *input, bool *stored,
+                     struct me_error *err);
 
 /* maker.c: me_parts_make in a thread of its own, since it may take long; `waiting` is called meanwhile. */
 struct me_parts;
-int me_maker_run(const struct me_plan_machine *machine, const struct me_buffer *record,
-                 struct me_parts *parts, void (*waiting)(void *), void *context, struct me_error *err);
+struct me_series_place;
+struct me_maker_input {
+    const struct me_plan_machine *machine;
+    struct me_buffer *record; /* released when it is evaluated */
+    const struct me_series_place *place;
+};
+int me_maker_run(const struct me_maker_input *input, struct me_parts *parts, void (*waiting)(void *),
+                 void *context, struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;

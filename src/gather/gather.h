@@ -6,8 +6,10 @@
  *                   PROGRESS  struct me_progress, a few times a second; may be lost
  *                   HERE      a sign of life from a rank that waits, a few times a second
  *                   DONE      the machine stands before no phase any more; its parts can be taken
+ *                   PING      struct me_ping: what time is it?
  *   from the head:  GO n      all machines stood before phase n
  *                   STOP      end now, keep what was measured
+ *                   PONG      the same struct, with the head's time
  *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
  *
  * What was measured goes over a communicator of its own in pieces of at most ME_PIECE_BYTES, one at a time: a piece
@@ -32,7 +34,9 @@ enum me_tag {
     ME_TAG_GO,
     ME_TAG_STOP,
     ME_TAG_RELEASE,
-    ME_TAG_HERE
+    ME_TAG_HERE,
+    ME_TAG_PING,
+    ME_TAG_PONG
 };
 
 /* What each rank tells of itself before anything else. */
@@ -53,6 +57,11 @@ struct me_role {
 struct me_answer {
     int32_t ready;
     char text[400]; /* if not: what is missing, and the cure; "": interrupted */
+};
+
+struct me_ping {
+    int64_t asked_ns;     /* by the rank's CLOCK_MONOTONIC */
+    int64_t head_unix_ns; /* by the head's clock, as it answered */
 };
 
 struct me_progress {

@@ -167,6 +167,7 @@ int me_hdf5_copy_series(hid_t file, const char *path, struct me_error *err)
     return rc;
 }
 
+/* Copies the series of a repeat, or links to it where there is no file to copy from. */
 static int copy_repeat(hid_t from, hid_t to, const struct me_store_image *image, int repeat,
                        struct me_error *err)
 {
@@ -174,7 +175,9 @@ static int copy_repeat(hid_t from, hid_t to, const struct me_store_image *image,
     snprintf(here, sizeof here, "%d", repeat);
     snprintf(there, sizeof there, "%lld", repeat ? (long long)repeat + image->add : 0);
     if (is_there(to, there)) return 0; /* a second idle phase: its energies are in the tables */
-    if (H5Ocopy(from, here, to, there, H5P_DEFAULT, H5P_DEFAULT) >= 0) return 0;
+    if (image->link ? H5Lcreate_external(image->link, here, to, there, H5P_DEFAULT, H5P_DEFAULT) >= 0
+                    : H5Ocopy(from, here, to, there, H5P_DEFAULT, H5P_DEFAULT) >= 0)
+        return 0;
     return me_hdf5_fail(err, ME_E_RUN, "/series/%d/%s: copying", image->machine_id, there);
 }
 
@@ -186,8 +189,21 @@ static hid_t open_image(struct me_vfd *vfd)
     return file;
 }
 
+static int link_image(hid_t all, const struct me_store_image *image, struct me_error *err)
+{
+    char machine[16];
+    snprintf(machine, sizeof machine, "%d", image->machine_id);
+    hid_t to = open_group(all, machine);
+    int rc = to < 0 ? me_hdf5_fail(err, ME_E_RUN, "/series/%s", machine) : 0;
+    for (size_t i = 0; !rc && i < image->repeat_count; i++)
+        rc = copy_repeat(-1, to, image, image->repeats[i], err);
+    me_hdf5_close(to);
+    return rc;
+}
+
 int me_hdf5_copy_image(hid_t all, const struct me_store_image *image, struct me_error *err)
 {
+    if (image->link) return link_image(all, image, err);
     struct me_vfd vfd = {.read = image->read, .context = image->context, .size = image->size};
     char machine[16];
     int *repeats = NULL, rc = 0;

@@ -176,6 +176,20 @@ int me_store_write_with(const char *path, const struct me_result *result,
     return rc;
 }
 
+int me_store_save(const char *path, const struct me_buffer *bytes, struct me_error *err)
+{
+    struct me_output output;
+    int rc = me_output_open(&output, path, err);
+    if (!rc) {
+        output.vfd.failed = output.vfd.write(output.vfd.context, 0, bytes->data, bytes->len);
+        output.vfd.end = bytes->len;
+        rc = me_output_flush(&output, err);
+    }
+    if (!rc) rc = me_output_rename(&output, err);
+    me_output_close(&output);
+    return rc;
+}
+
 int me_store_write(const char *path, const struct me_result *result, struct me_error *err)
 {
     return me_store_write_with(path, result, &(struct me_store_extras){0}, err);
