@@ -33,11 +33,26 @@ enum me_part {
 };
 struct me_parts {
     struct me_buffer part[ME_PART_COUNT];
+    char kept
+        [4096]; /* the file of series that stay here; "": none. It goes (remove) if no result comes to link to it */
 };
+/* Where a machine's series stay, if not in the result: a file of their own, in EXPERIMENT/series/ where the machine sees
+ * the head's folder, else in its own folder for journals (me_journal_dir); under one name in both, and by that name
+ * the result links to EXPERIMENT/series/. Where it cannot be written the series are sent after all. */
+struct me_series_place {
+    bool local;         /* in any case; else only what is larger than `limit` */
+    uint64_t limit;     /* bytes, compressed */
+    const char *folder; /* the experiment's */
+    const char *run_id;
+};
+/* On the head before the ranks need it, and at the end: a file that shows who sees this folder. */
+int me_series_place_show(const struct me_series_place *place, struct me_error *err);
+void me_series_place_hide(const struct me_series_place *place);
+
 /* Of a record or a journal as bytes. A machine that told nothing, or what cannot be read, is lost and its row says
- * why. -1: no memory; the parts are empty then. */
-int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len, struct me_parts *out,
-                  struct me_error *err);
+ * why. A `place` of NULL: all series are sent. -1: no memory; the parts are empty then. */
+int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len,
+                  const struct me_series_place *place, struct me_parts *out, struct me_error *err);
 void me_parts_release(struct me_parts *parts); /* NULL-safe */
 
 struct me_assembly_options {

@@ -80,6 +80,10 @@ int main(int argc, char **argv)
     struct me_error err = {0};
     struct me_operands operands;
     struct me_bench_options options;
+    if (me_tether_is_wanted(argc, argv)) {
+        int code = me_tether_run(argv, &err);
+        return code < 0 ? say(&err) : code;
+    }
     if (me_check_is_wanted(argc, argv)) {
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;

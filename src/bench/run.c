@@ -21,6 +21,7 @@ struct world {
     bool nothing_left; /* of a run that should go on */
     struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
+    char kept[4096];         /* rank 0's own file of series, if they stay apart */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
@@ -30,7 +31,7 @@ static void say_hello(const struct world *w, struct me_hello *hello)
     long id;
     const char *text = getenv("ME_MACHINE_ID");
     struct me_root root;
-    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 1, 9999, &id) ? (int32_t)id : -1};
+    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 0, 9999, &id) ? (int32_t)id : -1};
     gethostname(hello->host, sizeof hello->host - 1);
     if (me_root_open(&root, w->options.root, NULL)) return;
     me_root_boot_id(&root, hello->boot_id);
@@ -40,8 +41,9 @@ static void say_hello(const struct world *w, struct me_hello *hello)
 static int check_ranks(const struct world *w, struct me_error *err)
 {
     size_t ready = 0;
+    bool local_too = w->plan.run_docker && w->plan.run_local;
     for (size_t i = 0; i < w->plan.count; i++)
-        if (w->plan.machines[i].id && w->plan.machines[i].status == ME_STATUS_OK) ready++;
+        if ((w->plan.machines[i].id || local_too) && w->plan.machines[i].status == ME_STATUS_OK) ready++;
     if (!w->plan.from_hostfile || w->ranks > 1 || ready == 0) return 0;
     return me_fail(
         err, ME_E_INPUT,
@@ -110,6 +112,14 @@ static struct me_station_options make_station_options(const struct world *w)
                                        .files = w->folder.path[0] ? w->folder.path : NULL};
 }
 
+static struct me_series_place series_place(const struct world *w)
+{
+    return (struct me_series_place){.local = !strcmp(w->options.series, "local"),
+                                    .limit = (uint64_t)(w->options.series_limit_mib * 0x1p20),
+                                    .folder = w->options.folder,
+                                    .run_id = w->plan.run_id};
+}
+
 static int follow(struct world *w, struct me_error *err)
 {
     struct me_follow follower = {.comm = w->comm,
@@ -127,8 +137,9 @@ static int follow(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     /* The head waits for a record, also for one that there was no memory for. */
-    const struct me_plan_machine *machine = me_plan_find(&w->plan, w->role.machine_id);
-    if (me_follow_finish(&follower, machine, measures ? &record : NULL, &stored, err)) rc = -1;
+    const struct me_series_place place = series_place(w);
+    const struct me_maker_input input = {me_plan_find(&w->plan, w->role.machine_id), &record, &place};
+    if (me_follow_finish(&follower, measures ? &input : NULL, &stored, err)) rc = -1;
     w->lost_any = follower.lost_any;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
@@ -187,11 +198,13 @@ static int add_own(struct world *w, struct me_head *head, struct me_assembly *as
 {
     struct me_parts parts = {0};
     int id = w->role.machine_id;
-    int rc = me_maker_run(me_plan_find(&w->plan, id), record, &parts, listen, head, err);
-    me_buffer_release(record);
+    const struct me_series_place place = series_place(w);
+    const struct me_maker_input input = {me_plan_find(&w->plan, id), record, &place};
+    int rc = me_maker_run(&input, &parts, listen, head, err);
     for (int i = 0; !rc && i < ME_PART_COUNT; i++)
         rc =
             me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true, err);
+    memcpy(w->kept, parts.kept, sizeof w->kept);
     me_parts_release(&parts);
     return rc;
 }
@@ -261,10 +274,13 @@ static int lead(struct world *w, struct me_error *err)
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
+    struct me_error unseen = {0};
+    const struct me_series_place place = series_place(w);
     if (!w->nothing_left) keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
     if (w->nothing_left) return say_nothing_left(w, head);
+    if (me_series_place_show(&place, &unseen)) fprintf(w->out, "me_bench: --series: %s\n", unseen.text);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
     if (!rc && w->options.append) settle_plan(w);
@@ -272,6 +288,8 @@ static int lead(struct world *w, struct me_error *err)
         fail_not_written(w, err);
     else
         say_done(w, &result);
+    if (rc && w->kept[0]) unlink(w->kept);
+    me_series_place_hide(&place);
     me_head_release(head, !rc);
     close_journal(w, journal, !rc);
     if (!rc) rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;

@@ -37,6 +37,15 @@ static void emit_end(struct me_station *st, enum me_machine_status status, const
     me_station_emit(st, &chunk, false);
 }
 
+static void emit_clock(struct me_station *st, enum me_clock_when when)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    struct me_clock_offset offset;
+    if (!st->link->clock(st->link, &offset)) return;
+    me_record_put_clock(&chunk, when, &offset);
+    me_station_emit(st, &chunk, true);
+}
+
 /* --- phases ------------------------------------------------------------------------------------ */
 
 static bool tick(struct me_station *st, const struct me_span *span, bool ended)
@@ -281,6 +290,7 @@ static void stand_by(struct me_station *st)
 static int run_phases(struct me_station *st, struct me_error *err)
 {
     const struct me_plan *plan = st->plan;
+    emit_clock(st, ME_CLOCK_START);
     if (!st->link->ready(st->link, ++st->stand)) {
         st->stopped = true;
         return 0;
@@ -311,6 +321,7 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
     if (!rc) rc = run_phases(st, &local);
     if (rc) snprintf(st->failed, sizeof st->failed, "%.255s", local.text);
     me_station_stop_sampler(st);
+    if (!st->stopped) emit_clock(st, ME_CLOCK_END);
     enum me_machine_status status = st->stopped     ? ME_STATUS_INTERRUPTED
                                     : st->failed[0] ? ME_STATUS_FAILED
                                                     : ME_STATUS_OK;

@@ -191,6 +191,7 @@ static int launch(char *const *strip, const struct settings *settings, char *exp
 {
     char env_file[1100], **argv = NULL;
     size_t made = 0;
+    setenv("ME_EXPERIMENT", experiment, 1); /* a container's name tells it; see hosts/container.c */
     char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);

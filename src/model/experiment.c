@@ -14,6 +14,11 @@ const struct me_option me_bench_options_own[] = {
      "auto (default: one line a machine on a terminal), lines, or none"},
     {"lost-after", 0, ME_OPTION_DOUBLE, FIELD(lost_after_s), 1, 86400, "SECONDS",
      "silence after which a machine counts as lost, also when a stop was asked for (default 30)"},
+    {"series", 0, ME_OPTION_STRING, FIELD(series), 0, 0, "WHERE",
+     "the samples: gather (default: into the result), or local: each machine keeps a file, which the result "
+     "links to"},
+    {"series-limit", 0, ME_OPTION_DOUBLE, FIELD(series_limit_mib), 0, 1e9, "MIB",
+     "samples of a machine that are larger, compressed, stay there as with --series local (default 1024)"},
     {"root", 0, ME_OPTION_STRING, FIELD(root), 0, 0, "DIR",
      "where /sys and /proc are found: a container's /host (default $ME_ROOT, else /)"},
     {.name = NULL},
@@ -21,7 +26,8 @@ const struct me_option me_bench_options_own[] = {
 
 void me_bench_options_defaults(struct me_bench_options *options)
 {
-    *options = (struct me_bench_options){.progress = "auto", .root = "/", .lost_after_s = 30};
+    *options = (struct me_bench_options){
+        .progress = "auto", .root = "/", .lost_after_s = 30, .series = "gather", .series_limit_mib = 1024};
     me_experiment_defaults(&options->experiment);
 }
 
@@ -83,5 +89,7 @@ int me_bench_options_check(const struct me_bench_options *options, struct me_err
                        "--append: not together with --force: one adds, the other begins anew");
     if (progress && strcmp(progress, "auto") && strcmp(progress, "lines") && strcmp(progress, "none"))
         return me_fail(err, ME_E_INPUT, "--progress: %.64s is not auto, lines or none", progress);
+    if (options->series && strcmp(options->series, "gather") && strcmp(options->series, "local"))
+        return me_fail(err, ME_E_INPUT, "--series: %.64s is not gather or local", options->series);
     return check_folder(options->folder, err);
 }

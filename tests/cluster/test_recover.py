@@ -28,6 +28,7 @@ def ground(tmp_path_factory):
         config = c.write_config([c[name].machine(number, login="key") for number, name in enumerate(MACHINES, 1)])
         c.head.run(["me", "hosts", config], check=True, timeout=120)
         c.head.sh("sed -i \"s/sigkill_timeout='2'/sigkill_timeout='1'/\" gen.hosts.d/env", check=True)
+        c.head.sh("sed -i 's/ServerAliveInterval 5/ServerAliveInterval 1/' gen.hosts.d/ssh_config", check=True)
         yield c
 
 
@@ -274,6 +275,6 @@ def test_resume_after_a_stop(ground, go):
     run.communicate(timeout=30)
     assert [list(runs(read(c, "stopped"), number).note) for number in POWERS] == [["", "interrupted"]] * 3
     go()
-    said = c.head.run(["me", "run", "config.json", "stopped", "--resume"], timeout=60)
+    said = c.head.run(["me", "run", "stopped", "--resume"], timeout=60)
     assert said.rc == 0, said
     check_whole(c, "stopped")
