@@ -21,6 +21,7 @@ struct me_row_machine {
     char basis[16]; /* of the grid intensity: life-cycle, direct, as given */
     double pue;
     char sampler[96]; /* its rate, and below 5 ms whether it ran ahead of the workload */
+    char engine[64], image[256], image_digest[72]; /* of the container that its rank ran in; "": in none */
     /* How far its clock was ahead of the head's, and by how much that may be wrong; NaN: not known. */
     double clock_offset_start_s, clock_bound_start_s, clock_offset_end_s, clock_bound_end_s;
     char series_file[256]; /* where its samples lie, if not in this file: "n1:/root/..."; "" */

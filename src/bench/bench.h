@@ -8,6 +8,7 @@
  *   maker.c     a measuring rank: its record becomes rows, series and logs, the parts that it sends
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the parts; knows who is
  *               lost by their silence
+ *   tether.c    me_bench --tether: what ends a container when mpirun has ended
  *   check.c     me_bench --check: can this machine run a workload?
  *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
@@ -71,6 +72,10 @@ void me_ready_place(const struct me_plan *plan, const struct me_role *role, cons
 /* check.c: me_bench --check LIST, without MPI: a line a workload. Returns the exit code, or -1 with err. */
 bool me_check_is_wanted(int argc, char **argv);
 int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
+
+/* tether.c, without MPI too. Returns the exit code, or -1 with err. */
+bool me_tether_is_wanted(int argc, char **argv);
+int me_tether_run(char **argv, struct me_error *err);
 
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {

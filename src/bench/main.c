@@ -48,6 +48,10 @@ int main(int argc, char **argv)
 {
     struct me_error err = {0};
     struct me_operands operands;
+    if (me_tether_is_wanted(argc, argv)) {
+        int code = me_tether_run(argv, &err);
+        return code < 0 ? say(&err) : code;
+    }
     if (me_check_is_wanted(argc, argv)) {
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;

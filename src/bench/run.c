@@ -27,7 +27,7 @@ static void say_hello(const struct world *w, struct me_hello *hello)
     long id;
     const char *text = getenv("ME_MACHINE_ID");
     struct me_root root;
-    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 1, 9999, &id) ? (int32_t)id : -1};
+    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 0, 9999, &id) ? (int32_t)id : -1};
     gethostname(hello->host, sizeof hello->host - 1);
     if (me_root_open(&root, w->options.root, NULL)) return;
     me_root_boot_id(&root, hello->boot_id);
@@ -37,8 +37,9 @@ static void say_hello(const struct world *w, struct me_hello *hello)
 static int check_ranks(const struct world *w, struct me_error *err)
 {
     size_t ready = 0;
+    bool local_too = w->plan.run_docker && w->plan.run_local;
     for (size_t i = 0; i < w->plan.count; i++)
-        if (w->plan.machines[i].id && w->plan.machines[i].status == ME_STATUS_OK) ready++;
+        if ((w->plan.machines[i].id || local_too) && w->plan.machines[i].status == ME_STATUS_OK) ready++;
     if (!w->plan.from_hostfile || w->ranks > 1 || ready == 0) return 0;
     return me_fail(
         err, ME_E_INPUT,

@@ -172,6 +172,7 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
     size_t made = 0;
     char **strip = password_variables(cluster);
     if (!strip) return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
+    setenv("ME_EXPERIMENT", experiment, 1); /* a container's name tells it; see hosts/container.c */
     char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);

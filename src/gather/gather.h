@@ -41,7 +41,8 @@ enum me_tag {
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
-    int32_t machine_id; /* ME_MACHINE_ID as the launch agent set it; -1: not set */
+    int32_t
+        machine_id; /* ME_MACHINE_ID as the launch agent set it (0: the local one, in a container); -1: not set */
     char boot_id[40];
     char host[64];
 };

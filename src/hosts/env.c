@@ -30,10 +30,18 @@ static const char *common_network(const struct me_cluster *cluster, const struct
     return network;
 }
 
+/* Head and container are one machine, which may have no network at all; Open MPI leaves the loopback out by itself. */
+static bool is_local_only(const struct me_cluster *cluster, const struct me_host_state *states)
+{
+    for (size_t i = 0; i < cluster->count; i++)
+        if (states[i].status == ME_STATUS_OK) return false;
+    return cluster->run_docker && cluster->run_local;
+}
+
 static void set_network(const struct me_cluster *cluster, const struct me_host_state *states,
                         struct me_buffer *out)
 {
-    const char *network = common_network(cluster, states);
+    const char *network = is_local_only(cluster, states) ? "lo" : common_network(cluster, states);
     if (!*network) return;
     me_buffer_puts(out, "# Only the network that was seen to work: no docker0, no virbr0.\n");
     set(out, "OMPI_MCA_btl_tcp_if_include", network);

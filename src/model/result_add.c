@@ -24,6 +24,9 @@ static void fill_machine(struct me_row_machine *row, const struct me_plan_machin
     snprintf(row->region, sizeof row->region, "%s", machine->region);
     snprintf(row->grid_source, sizeof row->grid_source, "%s", machine->grid_source);
     snprintf(row->basis, sizeof row->basis, "%s", machine->basis);
+    snprintf(row->engine, sizeof row->engine, "%s", machine->engine);
+    snprintf(row->image, sizeof row->image, "%s", machine->image);
+    snprintf(row->image_digest, sizeof row->image_digest, "%s", machine->image_digest);
     row->grid_gco2_per_kwh = machine->grid_g_per_kwh;
     row->pue = machine->pue;
     set_status(row, machine->status, machine->reason);

@@ -97,6 +97,12 @@ static int check_machine(const struct me_result *base, const struct me_result *m
                            now->machine_id, now->name);
         if (check_channels(base, more, now->machine_id, err)) return -1;
     }
+    if (strcmp(old->image_digest, now->image_digest))
+        return me_fail(
+            err, ME_E_INPUT,
+            "machine %d (%s): its image changed, %s before, %s now: begin a new experiment, or use --force",
+            now->machine_id, now->name, old->image_digest[0] ? old->image_digest : "no container",
+            now->image_digest[0] ? now->image_digest : "no container");
     if (differs(old->grid_gco2_per_kwh, now->grid_gco2_per_kwh) || differs(old->pue, now->pue))
         return me_fail(err, ME_E_INPUT,
                        "machine %d (%s): its grid intensity or PUE changed, %g x %g before, %g x %g "

@@ -43,6 +43,9 @@ static const struct me_column machines[] = {
     COL(me_row_machine, clock_offset_end_s, "s"),
     COL(me_row_machine, clock_bound_end_s, "s"),
     COL(me_row_machine, series_file, ""),
+    COL(me_row_machine, engine, ""),
+    COL(me_row_machine, image, ""),
+    COL(me_row_machine, image_digest, ""),
 };
 
 static const struct me_column channels[] = {
