@@ -9,10 +9,11 @@
 #include "me/result.h"
 
 struct me_assembly_options {
-    const char *folder;  /* of the experiment; it is there, with logs/ in it */
-    bool append;         /* adds to the result that is there */
-    const char *program; /* "me_bench": begins the lines to `out` */
-    FILE *out;           /* hears of logs that have no room */
+    const char *folder;    /* of the experiment; it is there, with logs/ in it */
+    bool append;           /* adds to the result that is there */
+    bool append_or_create; /* adds to the result if one is there at the finish */
+    const char *program;   /* "me_bench": begins the lines to `out` */
+    FILE *out;             /* hears of logs that have no room */
 };
 
 struct me_assembly;

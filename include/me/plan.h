@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include "me/buffer.h"
 #include "me/error.h"
+#include "me/batch.h"
 #include "me/options.h"
 
 /* The options of an experiment: command line over config over defaults. */
@@ -65,6 +66,7 @@ struct me_plan_machine {
     char python[512];   /* an interpreter or a virtual environment there; "": the plan's */
     enum me_machine_status status;
     char reason[256];
+    struct me_batch_node node; /* in a job */
 };
 
 #define ME_PLAN_COMMAND_MAX 256
@@ -88,7 +90,8 @@ struct me_plan {
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;
-    char **strip_env; /* names of variables that hold passwords: no child sees them */
+    struct me_batch_job job; /* that we run in */
+    char **strip_env;        /* names of variables that hold passwords: no child sees them */
     size_t strip_count;
 };
 void me_plan_release(struct me_plan *plan);

@@ -47,6 +47,7 @@ struct me_row_repeat { /* one row a phase; those of phase "run" are what is rank
     double cpu_s, context_switches, page_faults, read_bytes, written_bytes, max_rss_bytes;
     char workload[96]; /* what ran: "keras", "gemm --precision single", "command" */
     char region[48];   /* the region of it that is compared, see /regions; "": the whole run */
+    double cpu_share;  /* the workload's CPU time over that of the whole machine; NaN where not known */
 };
 struct me_row_energy { /* every channel of every phase, counted or not */
     int32_t machine_id, repeat;
@@ -73,6 +74,23 @@ struct me_row_metric { /* what the workload told of its outcome */
     int32_t machine_id, repeat;
     char workload[96], metric[48];
     double value;
+};
+struct me_row_job { /* a batch system's job that measured into this experiment: see me/batch.h */
+    char job_id[32], array_job[32], array_task[32];
+    int32_t restarts;
+    int32_t first_repeat, last_repeat; /* what it ran; 0: nothing */
+    char cluster[64], partition[64], nodes[1024];
+    /* The batch system's own meter, over all nodes of its step; NaN where it has none. */
+    char energy_plugin[64];
+    double energy_every_s, energy_j, energy_begin_unix_s, energy_s;
+};
+struct me_row_job_node { /* a machine of such a job */
+    char job_id[32];
+    int32_t machine_id, first_repeat, last_repeat;
+    char node[64], cpus[256];
+    int32_t cpu_count, node_cpus;      /* what the job had of what there is; 0: not known */
+    char sharing[16], shared_with[96]; /* no, possible, yes, "": me_sharing_name */
+    double power_w;                    /* as the batch system's own meter showed it at the end */
 };
 struct me_row_summary {    /* one row a workload of a machine */
     int32_t machine_id, n; /* n: repeats that entered */
@@ -117,6 +135,10 @@ struct me_result {
     size_t region_count;
     struct me_row_metric *metrics;
     size_t metric_count;
+    struct me_row_job *jobs;
+    size_t job_count;
+    struct me_row_job_node *job_nodes;
+    size_t job_node_count;
     struct me_row_summary *summaries;
     size_t summary_count;
     struct me_result_series *series;
@@ -130,6 +152,14 @@ void me_result_release(struct me_result *result); /* NULL-safe */
  * that stalled are taken out of the count first, with why_not. */
 int me_result_add(struct me_result *result, const struct me_plan_machine *machine, struct me_record *record,
                   int first_repeat, struct me_error *err);
+/* The job of the plan and its nodes, behind the machines: a row each. Nothing where there is none. */
+int me_result_add_job(struct me_result *result, const struct me_plan *plan, struct me_error *err);
+/* Of jobs that share an experiment, each numbers its machines from 0. Gives those of `more` the ids that they have in
+ * `base`, and those that are new there the next free ones: known by boot id and channels, or by name where one
+ * of both told nothing. A node that was restarted or lost a meter is another machine, and its name gets a "#2". ids (NULL, or
+ * room for all machines of `more`) receives the new ones. */
+int me_result_renumber(const struct me_result *base, struct me_result *more, int32_t *ids,
+                       struct me_error *err);
 /* Appends the repeats of `more` to `base` (--append): machines are matched by id; a machine whose
  * boot id or channels changed is refused. Summaries are dropped. */
 int me_result_append(struct me_result *base, const struct me_result *more, struct me_error *err);

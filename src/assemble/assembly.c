@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "me/assembly.h"
 #include "me/credentials.h"
 #include "me/experiment.h"
@@ -181,6 +182,7 @@ int me_assembly_check(const struct me_plan *plan, const char *folder, struct me_
     if (!rc) rc = head_lines(&fresh, plan, err);
     for (size_t i = 0; !rc && i < plan->count; i++)
         if (is_listed(plan, &plan->machines[i])) rc = me_result_add(&fresh, &plan->machines[i], NULL, 0, err);
+    if (!rc && plan->job.id[0]) rc = me_result_renumber(&base, &fresh, NULL, err);
     if (!rc) rc = me_result_append(&base, &fresh, err);
     me_result_release(&base);
     me_result_release(&fresh);
@@ -219,9 +221,10 @@ int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
     assembly->logs = calloc(plan->count, sizeof *assembly->logs);
     assembly->added = calloc(plan->count, sizeof *assembly->added);
     me_experiment_result_path(options->folder, assembly->path, sizeof assembly->path);
+    if (options->append_or_create) assembly->options.append = access(assembly->path, F_OK) == 0;
     if (!assembly->logs || !assembly->added)
         me_fail(err, ME_E_RUN, "no memory for the result");
-    else if (!options->append || !me_store_read(assembly->path, true, &assembly->base, err))
+    else if (!assembly->options.append || !me_store_read(assembly->path, true, &assembly->base, err))
         rc = head_lines(&assembly->fresh, plan, err);
     if (rc) {
         me_assembly_release(assembly);
@@ -256,7 +259,9 @@ int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_res
     for (size_t i = 0; i < plan->count; i++)
         if (add_at(assembly, i, NULL, 0, err)) return -1;
     snprintf(fresh->status, sizeof fresh->status, "%s", overall_status(fresh, stopped));
+    if (me_result_add_job(fresh, plan, err)) return -1;
     if (assembly->options.append) {
+        if (assembly->options.append_or_create && me_result_renumber(base, fresh, NULL, err)) return -1;
         if (me_result_append(base, fresh, err)) return -1;
         snprintf(base->status, sizeof base->status, "%s", fresh->status);
     }

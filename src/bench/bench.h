@@ -31,6 +31,8 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
                   struct me_error *err);
 /* May the experiment's folder be made? It exists without --append or --force: no. Touches nothing. */
 int me_setup_look(const struct me_bench_options *options, struct me_error *err);
+/* Is there a result to append to, by now? Where jobs share an experiment, the next moment there may be. */
+bool me_setup_appends(const struct me_bench_options *options);
 /* Makes it ready, after the same look. */
 int me_setup_folder(const struct me_bench_options *options, struct me_error *err);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "allocation.h"
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/carbon.h"
@@ -28,6 +29,8 @@ static void say_hello(const struct world *w, struct me_hello *hello)
     struct me_root root;
     *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 1, 9999, &id) ? (int32_t)id : -1};
     gethostname(hello->host, sizeof hello->host - 1);
+    text = getenv("SLURMD_NODENAME");
+    snprintf(hello->node, sizeof hello->node, "%s", text ? text : "");
     if (me_root_open(&root, w->options.root, NULL)) return;
     me_root_boot_id(&root, hello->boot_id);
     me_root_close(&root);
@@ -46,6 +49,16 @@ static int check_ranks(const struct world *w, struct me_error *err)
         ready);
 }
 
+/* More tasks than nodes: each node is metered once. */
+static void say_aside(const struct world *w)
+{
+    int aside = 0;
+    for (int r = 0; r < w->ranks; r++) aside += w->roles[r].machine_id < 0;
+    if (w->plan.from_hostfile || !aside) return;
+    fprintf(w->out, "me_bench: %d of %d tasks stand%s aside: one measures on each of the %zu machine%s\n",
+            aside, w->ranks, aside == 1 ? "s" : "", w->plan.count, w->plan.count == 1 ? "" : "s");
+}
+
 /* Rank 0 decides everything; nothing is touched before all of it was found good. */
 static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos,
                    struct me_buffer *text, struct me_buffer *parcel, struct me_error *err)
@@ -53,10 +66,12 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
+    say_aside(w);
     if (me_carbon_resolve(&w->plan, err)) return -1;
+    me_allocation_ask(&w->plan);
     if (me_plan_to_json(&w->plan, text, err)) return -1;
     if (me_setup_look(&w->options, err)) return -1;
-    if (w->options.append && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
+    if (me_setup_appends(&w->options) && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
     return me_workload_pack(&w->plan, parcel, err);
 }
 
@@ -157,8 +172,11 @@ static int fail_not_written(const struct world *w, struct me_error *err)
 static int assemble(struct world *w, struct me_head *head, const struct me_buffer *own,
                     struct me_result *result, struct me_error *err)
 {
-    const struct me_assembly_options options = {
-        .folder = w->options.folder, .append = w->options.append, .program = "me_bench", .out = w->out};
+    const struct me_assembly_options options = {.folder = w->options.folder,
+                                                .append = w->options.append,
+                                                .append_or_create = w->options.shared,
+                                                .program = "me_bench",
+                                                .out = w->out};
     struct me_assembly *assembly = NULL;
     int rc = me_assembly_begin(&assembly, &w->plan, &options, err);
     for (int r = 0; !rc && r < w->ranks; r++) {
@@ -179,6 +197,7 @@ static int lead(struct world *w, struct me_error *err)
     struct me_result result = {0};
     int rc = me_head_create(&head, w->comm, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
+    me_allocation_begin(&w->plan);
     if (w->role.machine_id >= 0) {
         struct me_link link = me_head_link(head);
         struct me_station_options options = make_station_options(w);
@@ -188,6 +207,7 @@ static int lead(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     me_head_wait(head);
+    me_allocation_end(&w->plan, me_head_stopped(head));
     rc = assemble(w, head, &record, &result, err);
     if (rc)
         fail_not_written(w, err);

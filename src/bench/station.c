@@ -124,7 +124,8 @@ static int start_child(struct me_station *st, size_t workload, int repeat, struc
                                        .strip_env = st->strip_env,
                                        .machine_id = st->facts.machine_id,
                                        .machine_count = st->role.machine_count,
-                                       .repeat = repeat};
+                                       .repeat = repeat,
+                                       .cpus = st->cpus};
     if (me_child_start(&st->child, &options, err)) return -1;
     st->followed.pid = me_child_pid(st->child);
     return 0;

@@ -1,6 +1,7 @@
 /* The plan as JSON: what rank 0 broadcasts, what the result keeps, and gen.hosts.d/machines.json,
  * which people edit; so it is read as strictly as a config. */
 #include "config.h"
+#include "batch_json.h"
 #include "me/plan.h"
 #include "me/utf8.h"
 #include "text.h"
@@ -18,10 +19,12 @@ static const char *const plan_keys[] = {
     "format",    "format_version", "experiment", "run_id",    "workload", "function", "args",
     "python",    "with",           "region",     "samples",   "command",  "repeats",  "warmup",
     "idle_s",    "cooldown_s",     "sample_hz",  "timeout_s", "sources",  "external", "events",
-    "run_local", "from_hostfile",  "machines",   "strip_env", NULL};
+    "run_local", "from_hostfile",  "machines",   "strip_env", "job",      NULL};
 static const char *const machine_keys[] = {
-    "machine_id", "name",   "alias",  "country", "region", "grid_gco2_per_kwh", "grid_source", "basis", "pue",
-    "external",   "python", "status", "reason",  NULL};
+    "machine_id",  "name",  "alias", "country",  "region", "grid_gco2_per_kwh",
+    "grid_source", "basis", "pue",   "external", "python", "status",
+    "reason",      "node",  NULL};
+static const char *const optional_keys[] = {"job", "node", NULL}; /* only in a batch system's job */
 
 /* ---- writing ---- */
 
@@ -86,7 +89,8 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "external", machine->external) &&
               add_text(object, "python", machine->python) &&
               add_text(object, "status", me_status_name(machine->status)) &&
-              add_text(object, "reason", machine->reason);
+              add_text(object, "reason", machine->reason) &&
+              (!machine->node.node[0] || add(object, "node", me_batch_node_to_json(&machine->node)));
     if (ok) return object;
     cJSON_Delete(object);
     return NULL;
@@ -128,7 +132,8 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_text(root, "sources", plan->sources) && add_text(root, "external", plan->external) &&
            add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
-           add_strings(root, "strip_env", plan->strip_env, plan->strip_count);
+           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) &&
+           (!plan->job.id[0] || add(root, "job", me_batch_job_to_json(&plan->job)));
 }
 
 /* The user's words are run as they stand, so they are never cleaned. */
@@ -162,10 +167,17 @@ int me_plan_to_json(const struct me_plan *plan, struct me_buffer *out, struct me
 
 /* ---- reading ---- */
 
+static bool is_optional(const char *key)
+{
+    for (const char *const *name = optional_keys; *name; name++)
+        if (!strcmp(*name, key)) return true;
+    return false;
+}
+
 static int need_all(const struct me_doc_object *object, const char *const *keys, struct me_error *err)
 {
     for (; *keys; keys++)
-        if (!cJSON_GetObjectItemCaseSensitive(object->node, *keys))
+        if (!is_optional(*keys) && !cJSON_GetObjectItemCaseSensitive(object->node, *keys))
             return me_doc_fail(object, NULL, err, "no %s", *keys);
     return 0;
 }
@@ -285,7 +297,8 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "external", m.external, sizeof m.external, err) ||
         get_text(&object, "python", m.python, sizeof m.python, err) ||
         me_doc_number(&object, "pue", 1, 10, &m.pue, err) || get_status(&object, &m.status, err) ||
-        get_text(&object, "reason", m.reason, sizeof m.reason, err))
+        get_text(&object, "reason", m.reason, sizeof m.reason, err) ||
+        me_batch_node_from_json(&object, &m.node, err))
         return -1;
     *out = m;
     return 0;
@@ -356,7 +369,8 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_text(object, "external", plan->external, sizeof plan->external, err) ||
         get_text(object, "events", plan->events, sizeof plan->events, err) ||
         get_bool(object, "run_local", &plan->run_local, err) ||
-        get_bool(object, "from_hostfile", &plan->from_hostfile, err) || get_machines(object, plan, err))
+        get_bool(object, "from_hostfile", &plan->from_hostfile, err) || get_machines(object, plan, err) ||
+        me_batch_job_from_json(object, &plan->job, err))
         return -1;
     return get_strip_env(object, plan, err);
 }

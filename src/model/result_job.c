@@ -1,0 +1,74 @@
+#include "rows.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *me_sharing_name(enum me_sharing sharing)
+{
+    static const char *const names[] = {"", "no", "possible", "yes"};
+    return (size_t)sharing < sizeof names / sizeof *names ? names[sharing] : "";
+}
+
+/* The numbers of the phases in which something ran; of machine `id`, or of all where it is negative. */
+static void find_repeats(const struct me_result *result, int id, int32_t *first, int32_t *last)
+{
+    *first = *last = 0;
+    for (size_t i = 0; i < result->repeat_count; i++) {
+        const struct me_row_repeat *row = &result->repeats[i];
+        if (!me_rows_is_run(row) || (id >= 0 && row->machine_id != id)) continue;
+        if (!*first || row->repeat < *first) *first = row->repeat;
+        if (row->repeat > *last) *last = row->repeat;
+    }
+}
+
+static void fill_job(struct me_row_job *row, const struct me_batch_job *job, const struct me_result *result)
+{
+    *row = (struct me_row_job){.restarts = job->restarts,
+                               .energy_every_s = job->energy_every_s,
+                               .energy_j = job->energy_after_j - job->energy_before_j,
+                               .energy_begin_unix_s = job->before_unix_s,
+                               .energy_s = job->after_unix_s - job->before_unix_s};
+    memcpy(row->job_id, job->id, sizeof row->job_id);
+    memcpy(row->array_job, job->array_job, sizeof row->array_job);
+    memcpy(row->array_task, job->array_task, sizeof row->array_task);
+    memcpy(row->cluster, job->cluster, sizeof row->cluster);
+    memcpy(row->partition, job->partition, sizeof row->partition);
+    memcpy(row->nodes, job->nodes, sizeof row->nodes);
+    memcpy(row->energy_plugin, job->energy_plugin, sizeof row->energy_plugin);
+    find_repeats(result, -1, &row->first_repeat, &row->last_repeat);
+}
+
+static void fill_node(struct me_row_job_node *row, const struct me_batch_job *job,
+                      const struct me_plan_machine *machine, const struct me_result *result)
+{
+    const struct me_batch_node *node = &machine->node;
+    *row = (struct me_row_job_node){.machine_id = machine->id,
+                                    .cpu_count = node->cpu_count,
+                                    .node_cpus = node->node_cpus,
+                                    .power_w = node->power_w};
+    memcpy(row->job_id, job->id, sizeof row->job_id);
+    memcpy(row->node, node->node, sizeof row->node);
+    memcpy(row->cpus, node->cpus, sizeof row->cpus);
+    memcpy(row->shared_with, node->shared_with, sizeof row->shared_with);
+    snprintf(row->sharing, sizeof row->sharing, "%s", me_sharing_name(node->sharing));
+    find_repeats(result, machine->id, &row->first_repeat, &row->last_repeat);
+}
+
+int me_result_add_job(struct me_result *result, const struct me_plan *plan, struct me_error *err)
+{
+    struct me_result add = {0};
+    if (!plan->job.id[0]) return 0;
+    add.jobs = calloc(1, sizeof *add.jobs);
+    add.job_nodes = calloc(plan->count + 1, sizeof *add.job_nodes);
+    if (!add.jobs || !add.job_nodes) {
+        me_result_release(&add);
+        return me_fail(err, ME_E_RUN, "no memory for the job's rows");
+    }
+    fill_job(&add.jobs[add.job_count++], &plan->job, result);
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->machines[i].node.node[0])
+            fill_node(&add.job_nodes[add.job_node_count++], &plan->job, &plan->machines[i], result);
+    int rc = me_rows_join(result, &add, err);
+    me_result_release(&add);
+    return rc;
+}
