@@ -154,6 +154,12 @@ int me_result_add(struct me_result *result, const struct me_plan_machine *machin
                   int first_repeat, struct me_error *err);
 /* The job of the plan and its nodes, behind the machines: a row each. Nothing where there is none. */
 int me_result_add_job(struct me_result *result, const struct me_plan *plan, struct me_error *err);
+/* How many rounds of its workloads the job has measured on all of its machines so far, under its number: before it was
+ * requeued. A round is a good run of each of `workloads`. */
+int me_result_rounds_done(const struct me_result *result, const char *job_id, int workloads);
+/* A requeued job has brought to its end what was interrupted: of the machines that are well in `more`, base's
+ * interrupt is forgotten; its rows stay. */
+void me_result_forget_interrupts(struct me_result *base, const struct me_result *more);
 /* Of jobs that share an experiment, each numbers its machines from 0. Gives those of `more` the ids that they have in
  * `base`, and those that are new there the next free ones: known by boot id and channels, or by name where one
  * of both told nothing. A node that was restarted or lost a meter is another machine, and its name gets a "#2". ids (NULL, or

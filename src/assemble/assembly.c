@@ -262,6 +262,7 @@ int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_res
     if (me_result_add_job(fresh, plan, err)) return -1;
     if (assembly->options.append) {
         if (assembly->options.append_or_create && me_result_renumber(base, fresh, NULL, err)) return -1;
+        if (plan->job.restarts) me_result_forget_interrupts(base, fresh);
         if (me_result_append(base, fresh, err)) return -1;
         snprintf(base->status, sizeof base->status, "%s", fresh->status);
     }

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "me/clock.h"
 #include "me/slurm.h"
+#include "me/store.h"
+#include "me/workload.h"
 
 #define PATIENCE_S       5.0
 #define HASTY_PATIENCE_S 1.0 /* at the end, when we were told to end */
@@ -96,6 +99,22 @@ void me_allocation_ask(struct me_plan *plan)
     if (ask_control(job, nodes, count) && is_shared(nodes, count)) ask_queue(job, nodes, count, PATIENCE_S);
     count_from_environment(job, nodes, count);
     free(nodes);
+}
+
+int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, struct me_error *err)
+{
+    struct me_workloads list;
+    struct me_result result = {0};
+    if (!plan->job.restarts || access(path, F_OK)) return 0;
+    if (me_workload_list(plan, &list, err) || me_store_read(path, false, &result, err)) return -1;
+    int done = me_result_rounds_done(&result, plan->job.id, (int)list.count);
+    me_result_release(&result);
+    if (done > plan->repeats) done = plan->repeats;
+    if (done)
+        fprintf(out, "me_bench: job %s was requeued and goes on: %d of its %d repeat%s had been measured\n",
+                plan->job.id, done, plan->repeats, plan->repeats == 1 ? "" : "s");
+    plan->repeats -= done;
+    return 0;
 }
 
 /* Only srun's steps have an account of their own that covers all of our nodes. */

@@ -18,6 +18,7 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
+    bool nothing_left;       /* a requeued job had measured all */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
@@ -63,15 +64,18 @@ static void say_aside(const struct world *w)
 static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos,
                    struct me_buffer *text, struct me_buffer *parcel, struct me_error *err)
 {
+    char path[4096];
     if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     say_aside(w);
     if (me_carbon_resolve(&w->plan, err)) return -1;
     me_allocation_ask(&w->plan);
-    if (me_plan_to_json(&w->plan, text, err)) return -1;
+    me_experiment_result_path(w->options.folder, path, sizeof path);
     if (me_setup_look(&w->options, err)) return -1;
     if (me_setup_appends(&w->options) && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
+    if (w->options.shared && me_allocation_resume(&w->plan, path, w->out, err)) return -1;
+    if (me_plan_to_json(&w->plan, text, err)) return -1;
     return me_workload_pack(&w->plan, parcel, err);
 }
 
@@ -93,6 +97,11 @@ static int agree(struct world *w, int argc, char **argv, struct me_error *err)
     if (me_gather_broadcast(w->comm, &text, err)) goto out;
     /* Whoever cannot read it says so with the others' answers, and leaves none of them waiting. */
     if (w->rank != HEAD) planned = !me_plan_from_json(text.data, text.len, &w->plan, err);
+    w->nothing_left = text.len && planned && !w->plan.repeats;
+    if (w->nothing_left) {
+        rc = 0;
+        goto out;
+    }
     if (me_gather_roles(w->comm, w->roles, &w->role, err)) goto out;
     rc = me_ready_agree(w->comm, &w->plan, planned, w->roles, &w->role, &parcel, &w->options, &w->folder,
                         w->out, err);
@@ -245,9 +254,9 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = agree(&w, argc, argv, err);
-    if (!rc)
+    if (!rc && !w.nothing_left)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
-    else if (w.rank != HEAD && err->code == ME_OK)
+    else if (rc && w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
     /* MPI_Finalize would wait for those that are lost. */

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -197,6 +198,13 @@ static void note_full_disk(const struct me_station *st, bool was_full, struct me
     me_wrongs_append(span->note, sizeof span->note, text);
 }
 
+/* Slurm sends SIGTERM to the workload too, which may end before we hear of it. */
+static void note_foreign_end(const struct me_station *st, struct me_span *span)
+{
+    if (st->stopped && span->exit_status == 256 + SIGTERM && !span->note[0])
+        snprintf(span->note, sizeof span->note, "interrupted");
+}
+
 static int run_workload(struct me_station *st, enum me_phase phase, size_t workload, int repeat,
                         struct me_error *err)
 {
@@ -217,6 +225,7 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     }
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
+    note_foreign_end(st, &span);
     note_usage(st, &span);
     close_account(st, &span.usage);
     bool was_full = me_child_disk_was_full(st->child);

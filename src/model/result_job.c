@@ -1,4 +1,5 @@
 #include "rows.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,4 +72,54 @@ int me_result_add_job(struct me_result *result, const struct me_plan *plan, stru
     int rc = me_rows_join(result, &add, err);
     me_result_release(&add);
     return rc;
+}
+
+static int count_good(const struct me_result *result, const struct me_row_job_node *node)
+{
+    int count = 0;
+    for (size_t i = 0; i < result->repeat_count; i++) {
+        const struct me_row_repeat *row = &result->repeats[i];
+        if (row->machine_id == node->machine_id && row->repeat >= node->first_repeat &&
+            row->repeat <= node->last_repeat && me_rows_is_run(row) && !row->exit_status &&
+            isfinite(row->energy_j))
+            count++;
+    }
+    return count;
+}
+
+/* Of one start of the job: the least of its machines. Starts are told apart by their repeats, which follow. */
+static int count_of_start(const struct me_result *result, const struct me_row_job *job)
+{
+    int least = -1;
+    for (size_t i = 0; i < result->job_node_count; i++) {
+        const struct me_row_job_node *node = &result->job_nodes[i];
+        bool is_its = node->first_repeat >= job->first_repeat && node->last_repeat <= job->last_repeat;
+        if (strcmp(node->job_id, job->job_id) || !(is_its || !node->first_repeat)) continue;
+        int count = count_good(result, node);
+        if (least < 0 || count < least) least = count;
+    }
+    return least < 0 ? 0 : least;
+}
+
+int me_result_rounds_done(const struct me_result *result, const char *job_id, int workloads)
+{
+    int rounds = 0;
+    for (size_t i = 0; i < result->job_count; i++)
+        if (!strcmp(result->jobs[i].job_id, job_id))
+            rounds += count_of_start(result, &result->jobs[i]) / workloads;
+    return rounds;
+}
+
+void me_result_forget_interrupts(struct me_result *base, const struct me_result *more)
+{
+    const char *interrupted = me_status_name(ME_STATUS_INTERRUPTED), *ok = me_status_name(ME_STATUS_OK);
+    for (size_t i = 0; i < more->machine_count; i++) {
+        if (strcmp(more->machines[i].status, ok)) continue;
+        for (size_t j = 0; j < base->machine_count; j++) {
+            struct me_row_machine *row = &base->machines[j];
+            if (row->machine_id != more->machines[i].machine_id || strcmp(row->status, interrupted)) continue;
+            snprintf(row->status, sizeof row->status, "%s", ok);
+            row->reason[0] = '\0';
+        }
+    }
 }

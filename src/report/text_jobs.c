@@ -12,7 +12,7 @@ struct share { /* over the repeats of a machine in a job */
 
 static bool is_run_of(const struct me_row_repeat *row, const struct me_row_job_node *node)
 {
-    return !strcmp(row->phase, "run") && row->machine_id == node->machine_id &&
+    return !strcmp(row->phase, "run") && !row->exit_status && row->machine_id == node->machine_id &&
            row->repeat >= node->first_repeat && row->repeat <= node->last_repeat;
 }
 
