@@ -145,6 +145,19 @@ class Slurm:
             raise AssertionError(f"job {job}: {self.show(job)}\n{self.said(job)}\n{self.logs()}")
         return self.state(job)
 
+    def tasks(self, array):
+        """The jobs that the tasks of an array are, once all have begun."""
+        assert me_test.wait_until(lambda: "PENDING" not in self.queue(array), 20, 0.1), self.queue(array)
+        return sorted({int(line.split()[0]) for line in self.queue(array).splitlines()})
+
+    def queue(self, array):
+        return self.run(["squeue", "-h", "-r", "-t", "all", "-j", str(array), "-o", "%A %T"]).out
+
+    def hurry(self, job):
+        """A requeued job begins when the credentials of its first life have run out; nobody need wait longer."""
+        assert me_test.wait_until(lambda: self.state(job) in ("PENDING", "RUNNING"), 20, 0.1)
+        self.run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
+
     def said(self, job):
         path = Path(self.cluster.work, f"slurm-{job}.out")
         return path.read_text() if path.exists() else ""
