@@ -1,5 +1,9 @@
 /* An assembly: from what the machines tell to the experiment's file and its logs. me_bench feeds it with what its
- * ranks send, `me recover` with journals; both give the same file. */
+ * ranks send, `me recover` with journals; both give the same file.
+ *
+ * A machine's record is evaluated by me_parts_make, on the machine itself where one is gathered: the head then takes
+ * its parts piece by piece to a file without a name in the experiment's folder (nothing of it is left by any kill), and
+ * holds rows only. The series are copied into the result as they came, at the finish. */
 #ifndef ME_ASSEMBLY_H
 #define ME_ASSEMBLY_H
 
@@ -8,25 +12,66 @@
 #include "me/plan.h"
 #include "me/result.h"
 
+/* plan_file.c: EXPERIMENT/plan.json, what the last run in this folder was to do. It is there before anything is
+ * measured, and stays: `me recover` and --resume go by it. Secrets in a command's URLs are masked in it. */
+void me_plan_file_path(const char *folder, char *path, size_t size);
+int me_plan_file_write(const char *folder, const struct me_plan *plan, struct me_error *err);
+int me_plan_file_read(const char *folder, struct me_plan *plan, struct me_error *err);
+/* Locks it as long as this process lives (fcntl), so that others see that the run goes on; a descriptor that stays
+ * open, or -1. Nobody here may open and close the file after that. */
+int me_plan_file_hold(const char *folder);
+int me_plan_file_holder(const char *folder); /* the process that holds it; 0: none */
+/* The plan as it may be kept: a copy, with the secrets of URLs masked. */
+int me_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err);
+
+/* What a machine sends, in this order. */
+enum me_part {
+    ME_PART_ROWS,   /* me/message.h */
+    ME_PART_SERIES, /* me_store_image */
+    ME_PART_LOGS,   /* what its workload printed */
+    ME_PART_COUNT,
+};
+struct me_parts {
+    struct me_buffer part[ME_PART_COUNT];
+};
+/* Of a record or a journal as bytes. A machine that told nothing, or what cannot be read, is lost and its row says
+ * why. -1: no memory; the parts are empty then. */
+int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len, struct me_parts *out,
+                  struct me_error *err);
+void me_parts_release(struct me_parts *parts); /* NULL-safe */
+
 struct me_assembly_options {
     const char *folder;    /* of the experiment; it is there, with logs/ in it */
     bool append;           /* adds to the result that is there */
     bool append_or_create; /* adds to the result if one is there at the finish */
-    const char *program;   /* "me_bench": begins the lines to `out` */
-    FILE *out;             /* hears of logs that have no room */
+    bool merge; /* completes the result, if one is there: numbers are the plan's, behind first_repeat; what is
+                            * there already stays, and what was cut off gives way */
+    bool
+        recovered; /* what comes are journals: one that ends early is no lost machine, but an interrupted one */
+    const char *program; /* "me_bench": begins the lines to `out` */
+    FILE *out;           /* hears of logs that have no room, and of another writer that is waited for */
+    bool (*look)(
+        void *context); /* called while the finish waits or writes; false: no longer wait. May be NULL */
+    void *context;
 };
 
 struct me_assembly;
 /* The plan and the options' texts are the caller's and stay until the release; statuses and reasons of the plan's
- * machines are filled in. Reads the result that is there, for append. */
+ * machines are filled in. */
 int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
                       const struct me_assembly_options *options, struct me_error *err);
+/* The next piece of a part of machine `id`; `last` ends the part. Pieces of several machines may come in turn. A
+ * machine of which not all parts have come at the finish is lost, but its rows are kept if they had come whole. */
+int me_assembly_take(struct me_assembly *assembly, int id, enum me_part part, const void *bytes, size_t len,
+                     bool last, struct me_error *err);
 /* What machine `id` of the plan told, a record or a journal as bytes; NULL or nothing: none came. Once a machine, in
  * any order; machines that are not part of the result (a head that only leads) are passed over. */
 int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, size_t len,
                     struct me_error *err);
-/* Ranks and writes the file, then the logs. Plan machines that nothing was added for are lost, or what the plan says.
- * `stopped`: the experiment is "interrupted". *result is the caller's. Nothing is changed on failure. */
+/* plan->first_repeat tells the numbers that the repeats got.
+ * Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
+ * behind those that the result has by now. Plan machines that nothing was added for are lost, or what the plan says.
+ * `stopped`: the experiment is "interrupted". *result (without series) is the caller's. Nothing is changed on failure. */
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
                        struct me_error *err);
 void me_assembly_release(struct me_assembly *assembly); /* NULL-safe */

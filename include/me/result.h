@@ -160,12 +160,20 @@ int me_result_rounds_done(const struct me_result *result, const char *job_id, in
 /* A requeued job has brought to its end what was interrupted: of the machines that are well in `more`, base's
  * interrupt is forgotten; its rows stay. */
 void me_result_forget_interrupts(struct me_result *base, const struct me_result *more);
+/* Of a run that both tell a part of: what `fresh` says of jobs that `base` has a row of already goes into that row. */
+void me_result_merge_jobs(struct me_result *base, struct me_result *fresh);
 /* Of jobs that share an experiment, each numbers its machines from 0. Gives those of `more` the ids that they have in
  * `base`, and those that are new there the next free ones: known by boot id and channels, or by name where one
  * of both told nothing. A node that was restarted or lost a meter is another machine, and its name gets a "#2". ids (NULL, or
  * room for all machines of `more`) receives the new ones. */
 int me_result_renumber(const struct me_result *base, struct me_result *more, int32_t *ids,
                        struct me_error *err);
+/* Moves all rows and series of `more`, but its summaries, behind those of `result`, and releases `more`, also on failure;
+ * without memory nothing is moved. */
+int me_result_join(struct me_result *result, struct me_result *more, struct me_error *err);
+/* Adds `by` to the numbers of all repeats, also where a machine's reason names one ("repeat 2: ..."); the idle phase
+ * stays 0. A machine counts its repeats from 1, whatever was measured before. */
+void me_result_shift(struct me_result *result, int by);
 /* Appends the repeats of `more` to `base` (--append): machines are matched by id; a machine whose
  * boot id or channels changed is refused. Summaries are dropped. */
 int me_result_append(struct me_result *base, const struct me_result *more, struct me_error *err);

@@ -5,10 +5,13 @@
  *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); station_open.c makes
  *               it ready, opener.c opens its meters, marks.c takes what the workload tells
- *   head.c      rank 0: lets all start together, shows progress, stops, takes the records; knows who is
+ *   maker.c     a measuring rank: its record becomes rows, series and logs, the parts that it sends
+ *   head.c      rank 0: lets all start together, shows progress, stops, takes the parts; knows who is
  *               lost by their silence
  *   check.c     me_bench --check: can this machine run a workload?
- *   run.c       the order of all that, with the records into me/assembly.h; main.c is four lines */
+ *   leftover.c  me_bench --journal: what a run that was cut off left here
+ *   leave.c     the end where ranks are lost
+ *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
 
@@ -73,6 +76,11 @@ void me_ready_place(const struct me_plan *plan, const struct me_role *role, cons
 bool me_check_is_wanted(int argc, char **argv);
 int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
 
+/* leftover.c: me_bench --journal send|remove RUN-MACHINE, without MPI. Sends the journal of that run, ending first what is
+ * left of it on this machine; removes it with all temporary files of the run. 0, or -1 with err. */
+bool me_leftover_is_wanted(int argc, char **argv);
+int me_leftover_run(int argc, char **argv, struct me_error *err);
+
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {
     void *context;
@@ -98,15 +106,17 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
 
 /* head.c */
 struct me_head;
-int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan,
+/* `data`: me_gather_split. */
+int me_head_create(struct me_head **out, MPI_Comm comm, MPI_Comm data, const struct me_plan *plan,
                    const struct me_role *roles, const struct me_bench_options *options, FILE *terminal,
                    struct me_error *err);
 void me_head_destroy(struct me_head *head);
 struct me_link me_head_link(struct me_head *head); /* for the station of rank 0 itself */
-/* Waits until every record is in, or those that are missing are given up. */
-void me_head_wait(struct me_head *head);
-/* The record of a rank; NULL or empty if none came. */
-struct me_buffer *me_head_record(struct me_head *head, int rank);
+/* Waits until the parts of every machine are in the assembly, or those that are missing are given up. */
+struct me_assembly;
+void me_head_wait(struct me_head *head, struct me_assembly *assembly);
+/* While the result is written: hears what the ranks say; false: we are asked to end. `context` is the head. */
+bool me_head_look(void *context);
 bool me_head_stopped(const struct me_head *head);
 /* Tells all ranks that can still be told whether their journals may go. */
 void me_head_release(struct me_head *head, bool stored);
@@ -115,14 +125,23 @@ bool me_head_lost_any(const struct me_head *head);
 
 /* follow.c: the ranks that are not the head. */
 struct me_follow {
-    MPI_Comm comm;
+    MPI_Comm comm, data;
     bool stopped;
-    int64_t told_ns; /* when progress was last sent */
+    bool lost_any; /* the head said so, or it is gone: MPI_Finalize would wait for ever */
+    double lost_after_s;
+    int64_t heard_ns; /* of the head */
+    int64_t told_ns;  /* when progress was last sent */
 };
 struct me_link me_follow_link(struct me_follow *follow);
-/* Sends the record (NULL: this rank stood aside) and waits for the head's word: may the journal go? */
-int me_follow_finish(struct me_follow *follow, const struct me_buffer *record, bool *stored,
-                     struct me_error *err);
+/* Evaluates the record (NULL: this rank stood aside) and releases it, sends its parts and waits for the head's word: may
+ * the journal go? */
+int me_follow_finish(struct me_follow *follow, const struct me_plan_machine *machine,
+                     struct me_buffer *record, bool *stored, struct me_error *err);
+
+/* maker.c: me_parts_make in a thread of its own, since it may take long; `waiting` is called meanwhile. */
+struct me_parts;
+int me_maker_run(const struct me_plan_machine *machine, const struct me_buffer *record,
+                 struct me_parts *parts, void (*waiting)(void *), void *context, struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;
@@ -132,7 +151,11 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 
 /* signals.c: SIGINT, SIGTERM and SIGUSR1 (mpirun forwards it) ask for an orderly end. */
 void me_signals_watch(void);
-int me_signals_caught(void); /* the signal's number, or 0 */
+int me_signals_caught(void);    /* the signal's number, or 0; SIGTERM too where our parent has died */
+bool me_signals_orphaned(void); /* who started us has died, and with it the way to the head */
+
+/* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
+void me_leave(bool is_head, int code);
 
 /* run.c: the world is a parameter. Returns the exit code, or -1 with err. */
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err);

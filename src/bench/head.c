@@ -3,25 +3,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench.h"
+#include "me/assembly.h"
 #include "me/clock.h"
 #include "me/slurm.h"
 
-#define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
-#define WAIT_EVERY_NS (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
-#define SILENT_NS     (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
-#define RELEASE_NS    (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
-#define HEAD          0
+#define LOOK_EVERY_NS  (ME_NS_PER_S / 1000)
+#define WAIT_EVERY_NS  (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
+#define PULL_EVERY_NS  (ME_NS_PER_S / 5000)  /* while pieces are on their way */
+#define PULLS_MAX      32                    /* pieces in hand at once: 8 MiB */
+#define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
+#define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
+#define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
+#define HEAD           0
 
-struct seat { /* a rank as the head knows it */
-    bool measures, ended, told_stop, released;
+struct seat {       /* a rank as the head knows it */
+    int machine_id; /* -1: it tells of none, or of one that an earlier rank tells of */
+    bool measures, done, ended, told_stop,
+        released; /* done: no phase is to come; ended: and all its parts are in */
     int ready;    /* the phase it stands before */
     int answered; /* the last one that it was told to begin */
-    int64_t heard_ns;
-    struct me_buffer record;
+    int64_t heard_ns, spoken_ns;
+    struct me_pull pull;
 };
 struct me_head {
-    MPI_Comm comm;
-    int ranks, go;
+    MPI_Comm comm, data;
+    int ranks, go, pulls, turn; /* pulls: pieces on their way; turn: who is asked first for the next */
     bool stopped;
     int stop_signal; /* what stopped us: an orderly end may turn into a hasty one */
     int64_t stopped_ns;
@@ -33,13 +39,22 @@ struct me_head {
     struct me_progress_view *view;
 };
 
-int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *plan,
+/* One rank speaks for a machine: the first. Ranks that were started beyond the hostfile can be taken for one again. */
+static int machine_of(const struct me_role *roles, int rank)
+{
+    for (int r = 0; r < rank; r++)
+        if (roles[r].machine_id == roles[rank].machine_id) return -1;
+    return roles[rank].machine_id;
+}
+
+int me_head_create(struct me_head **out, MPI_Comm comm, MPI_Comm data, const struct me_plan *plan,
                    const struct me_role *roles, const struct me_bench_options *options, FILE *terminal,
                    struct me_error *err)
 {
     struct me_head *head = calloc(1, sizeof *head);
     if (!head) return me_fail(err, ME_E_RUN, "no memory");
     head->comm = comm;
+    head->data = data;
     head->lost_after_s = options->lost_after_s;
     head->kill_wait_s = plan->job.id[0] && me_slurm_is_step() ? plan->job.kill_wait_s : NAN;
     MPI_Comm_size(comm, &head->ranks);
@@ -49,6 +64,7 @@ int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *pl
         return me_fail(err, ME_E_RUN, "no memory for the ranks");
     }
     for (int r = 0; r < head->ranks; r++) {
+        head->seats[r].machine_id = machine_of(roles, r);
         head->seats[r].measures = roles[r].machine_id >= 0;
         head->seats[r].heard_ns = me_clock_mono_ns(); /* they all spoke a moment ago */
     }
@@ -60,7 +76,7 @@ int me_head_create(struct me_head **out, MPI_Comm comm, const struct me_plan *pl
 void me_head_destroy(struct me_head *head)
 {
     if (!head) return;
-    for (int r = 0; r < head->ranks; r++) me_buffer_release(&head->seats[r].record);
+    for (int r = 0; r < head->ranks; r++) me_gather_pull_release(&head->seats[r].pull);
     me_progress_close(head->view);
     free(head->seats);
     free(head);
@@ -71,7 +87,7 @@ static int64_t silence_ns(const struct seat *seat)
     return me_clock_mono_ns() - seat->heard_ns;
 }
 
-/* Its record is still to come, and may come. */
+/* Its parts are still to come, and may come. */
 static bool is_awaited(const struct me_head *head, int rank)
 {
     const struct seat *seat = &head->seats[rank];
@@ -107,20 +123,7 @@ static void look_for_signal(struct me_head *head)
 
 /* --- hearing and answering --------------------------------------------------------------------- */
 
-static void take_piece(struct me_head *head, int rank, int len)
-{
-    char *bytes = malloc((size_t)len + 1);
-    /* Without memory the message is taken all the same, and cut; so is the record then, and it says so. */
-    me_gather_take(head->comm, rank, ME_TAG_RECORD, bytes, bytes ? len : 0);
-    if (!bytes) {
-        head->seats[rank].record.failed = true;
-        return;
-    }
-    me_buffer_append(&head->seats[rank].record, bytes, (size_t)len);
-    free(bytes);
-}
-
-static void take_message(struct me_head *head, int rank, enum me_tag tag, int len)
+static void take_message(struct me_head *head, int rank, enum me_tag tag)
 {
     struct me_progress progress;
     head->seats[rank].heard_ns = me_clock_mono_ns();
@@ -132,12 +135,9 @@ static void take_message(struct me_head *head, int rank, enum me_tag tag, int le
         me_gather_take(head->comm, rank, tag, &progress, sizeof progress);
         me_progress_show(head->view, &progress);
         break;
-    case ME_TAG_RECORD:
-        take_piece(head, rank, len);
-        break;
-    case ME_TAG_RECORD_END:
+    case ME_TAG_DONE:
         me_gather_take(head->comm, rank, tag, NULL, 0);
-        head->seats[rank].ended = true;
+        head->seats[rank].done = true;
         break;
     case ME_TAG_HERE:
         me_gather_take(head->comm, rank, tag, NULL, 0);
@@ -154,7 +154,7 @@ static void let_go(struct me_head *head)
 {
     int standing = 0;
     for (int r = 0; r < head->ranks; r++) {
-        if (!is_awaited(head, r)) continue;
+        if (!is_awaited(head, r) || head->seats[r].done) continue;
         if (head->seats[r].ready <= head->go) return;
         standing++;
     }
@@ -172,7 +172,7 @@ static bool misses_stop(const struct me_head *head, const struct seat *seat)
 static void answer(struct me_head *head, int rank)
 {
     struct seat *seat = &head->seats[rank];
-    if (!seat->measures || seat->ended || silence_ns(seat) > SILENT_NS) return;
+    if (!seat->measures || seat->done || silence_ns(seat) > SILENT_NS) return;
     if (misses_stop(head, seat)) {
         me_gather_tell(head->comm, rank, ME_TAG_STOP, NULL, 0);
         seat->told_stop = true;
@@ -182,11 +182,21 @@ static void answer(struct me_head *head, int rank)
     }
 }
 
+/* A rank that hears nothing for --lost-after takes the head for lost. */
+static void give_sign_of_life(struct me_head *head, int rank)
+{
+    struct seat *seat = &head->seats[rank];
+    int64_t now_ns = me_clock_mono_ns();
+    if (seat->released || silence_ns(seat) > SILENT_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
+    me_gather_tell(head->comm, rank, ME_TAG_HERE, NULL, 0);
+    seat->spoken_ns = now_ns;
+}
+
 static void take_all(struct me_head *head)
 {
     int rank, len;
     enum me_tag tag;
-    while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag, len);
+    while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag);
 }
 
 static void look(struct me_head *head)
@@ -194,7 +204,10 @@ static void look(struct me_head *head)
     take_all(head); /* first: what was said before a signal is no answer to it */
     look_for_signal(head);
     let_go(head);
-    for (int r = 1; r < head->ranks; r++) answer(head, r);
+    for (int r = 1; r < head->ranks; r++) {
+        answer(head, r);
+        give_sign_of_life(head, r);
+    }
 }
 
 static bool head_ready(struct me_link *link, int n)
@@ -236,18 +249,56 @@ static bool all_in(const struct me_head *head)
     return true;
 }
 
-void me_head_wait(struct me_head *head)
+/* A piece that has arrived, to the assembly. What fails there is told by its finish. */
+static bool take_piece(struct me_head *head, int rank, struct me_assembly *assembly)
+{
+    struct seat *seat = &head->seats[rank];
+    const struct me_pull *pull = &seat->pull;
+    if (!me_gather_pulled(&seat->pull)) return false;
+    bool last = pull->len < ME_PIECE_BYTES;
+    head->pulls--;
+    seat->heard_ns = me_clock_mono_ns();
+    if (assembly && seat->machine_id >= 0 && pull->part < ME_PART_COUNT)
+        me_assembly_take(assembly, seat->machine_id, (enum me_part)pull->part, pull->piece, (size_t)pull->len,
+                         last, NULL);
+    seat->ended = last && pull->part == ME_PART_COUNT - 1;
+    if (seat->ended) me_gather_pull_release(&seat->pull);
+    return true;
+}
+
+/* All ranks in turn; who has fallen silent is not answered. Returns whether anything moved. */
+static bool pull_all(struct me_head *head, struct me_assembly *assembly)
+{
+    bool moved = false;
+    for (int i = 0; i < head->ranks; i++) {
+        int r = (head->turn + i) % head->ranks;
+        struct seat *seat = &head->seats[r];
+        if (r == HEAD || !seat->done || seat->ended) continue;
+        if (take_piece(head, r, assembly)) moved = true;
+        if (seat->ended || seat->pull.open || head->pulls >= PULLS_MAX || silence_ns(seat) > SILENT_NS)
+            continue;
+        me_gather_pull(head->data, r, &seat->pull);
+        head->pulls += seat->pull.open;
+    }
+    head->turn = (head->turn + 1) % head->ranks;
+    return moved;
+}
+
+void me_head_wait(struct me_head *head, struct me_assembly *assembly)
 {
     head->seats[HEAD].ended = true;
     for (look(head); !all_in(head); look(head)) {
         if (head->stopped && me_clock_mono_ns() > head->give_up_ns) return;
-        me_clock_sleep_until(me_clock_mono_ns() + WAIT_EVERY_NS);
+        if (!pull_all(head, assembly))
+            me_clock_sleep_until(me_clock_mono_ns() + (head->pulls ? PULL_EVERY_NS : WAIT_EVERY_NS));
     }
 }
 
-struct me_buffer *me_head_record(struct me_head *head, int rank)
+bool me_head_look(void *context)
 {
-    return &head->seats[rank].record;
+    struct me_head *head = context;
+    take_all(head);
+    return !me_signals_caught() || me_signals_caught() == head->stop_signal;
 }
 
 bool me_head_stopped(const struct me_head *head)
@@ -279,9 +330,17 @@ static int release_some(struct me_head *head, int word)
     return open;
 }
 
+static bool misses_any(const struct me_head *head)
+{
+    for (int r = 1; r < head->ranks; r++)
+        if (head->seats[r].measures && !head->seats[r].ended) return true;
+    return false;
+}
+
 void me_head_release(struct me_head *head, bool stored)
 {
+    int word = (stored ? ME_WORD_STORED : 0) | (misses_any(head) ? ME_WORD_LOST_ANY : 0);
     int64_t end_ns = me_clock_mono_ns() + RELEASE_NS;
-    for (take_all(head); release_some(head, stored) && me_clock_mono_ns() < end_ns; take_all(head))
+    for (take_all(head); release_some(head, word) && me_clock_mono_ns() < end_ns; take_all(head))
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
 }

@@ -1,9 +1,13 @@
 #include <mpi.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "bench.h"
 #include "me/version.h"
+
+#define FINALIZE_S 20
 
 /* Every rank checks the command line, before MPI starts; only the first one speaks. */
 static bool is_first_rank(void)
@@ -44,6 +48,31 @@ static int check_line(int argc, char **argv, struct me_operands *operands, struc
     return rc;
 }
 
+struct patience {
+    bool is_head;
+    int code;
+};
+
+/* The process ends before it wakes up, or by it. */
+static void *lose_patience(void *arg)
+{
+    struct patience patience = *(struct patience *)arg;
+    sleep(FINALIZE_S);
+    me_leave(patience.is_head, patience.code ? patience.code : ME_E_RUN);
+    return NULL;
+}
+
+/* Where a rank or a daemon hangs or died after its last word, MPI would wait for it without end. All is done by now. */
+static void finalize(int code)
+{
+    pthread_t thread;
+    struct patience patience = {.code = code};
+    MPI_Comm_rank(MPI_COMM_WORLD, &code);
+    patience.is_head = code == 0;
+    if (!pthread_create(&thread, NULL, lose_patience, &patience)) pthread_detach(thread);
+    MPI_Finalize();
+}
+
 int main(int argc, char **argv)
 {
     struct me_error err = {0};
@@ -52,6 +81,7 @@ int main(int argc, char **argv)
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;
     }
+    if (me_leftover_is_wanted(argc, argv)) return me_leftover_run(argc, argv, &err) ? say(&err) : 0;
     if (check_line(argc, argv, &operands, &err)) return say(&err);
     if (operands.help || operands.version) {
         if (operands.help)
@@ -68,6 +98,6 @@ int main(int argc, char **argv)
     }
     int code = me_bench_run(MPI_COMM_WORLD, argc, argv, stderr, &err);
     if (code < 0) code = say(&err);
-    MPI_Finalize();
+    finalize(code);
     return code;
 }

@@ -5,6 +5,7 @@
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/carbon.h"
+#include "me/clock.h"
 #include "me/root.h"
 #include "me/store.h"
 #include "me/workload.h"
@@ -12,13 +13,14 @@
 #define HEAD 0
 
 struct world {
-    MPI_Comm comm;
+    MPI_Comm comm, data; /* data: for what was measured */
     int rank, ranks;
     struct me_bench_options options;
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
     bool nothing_left;       /* a requeued job had measured all */
+    int held;                /* EXPERIMENT/plan.json, by the head */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
@@ -130,7 +132,10 @@ static struct me_station_options make_station_options(const struct world *w)
 
 static int follow(struct world *w, struct me_error *err)
 {
-    struct me_follow follower = {.comm = w->comm};
+    struct me_follow follower = {.comm = w->comm,
+                                 .data = w->data,
+                                 .lost_after_s = w->options.lost_after_s,
+                                 .heard_ns = me_clock_mono_ns()};
     struct me_link link = me_follow_link(&follower);
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
@@ -142,7 +147,9 @@ static int follow(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     /* The head waits for a record, also for one that there was no memory for. */
-    if (me_follow_finish(&follower, measures ? &record : NULL, &stored, err)) rc = -1;
+    const struct me_plan_machine *machine = me_plan_find(&w->plan, w->role.machine_id);
+    if (me_follow_finish(&follower, machine, measures ? &record : NULL, &stored, err)) rc = -1;
+    w->lost_any = follower.lost_any;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
@@ -155,6 +162,13 @@ static bool has_exit(const struct me_result *result)
     return false;
 }
 
+static bool has_lost(const struct me_result *result)
+{
+    for (size_t i = 0; i < result->machine_count; i++)
+        if (!strcmp(result->machines[i].status, me_status_name(ME_STATUS_LOST))) return true;
+    return false;
+}
+
 static void say_done(const struct world *w, const struct me_result *result)
 {
     char path[4096];
@@ -164,6 +178,9 @@ static void say_done(const struct world *w, const struct me_result *result)
         if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
     }
     fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
+    if (has_lost(result))
+        fprintf(w->out, "me_bench: what the lost measured is in their journals; to fetch it: me recover %s\n",
+                w->options.folder);
     if (has_exit(result))
         fprintf(w->out, "me_bench: what the workloads printed: %s/logs\n", w->options.folder);
 }
@@ -172,30 +189,89 @@ static void say_done(const struct world *w, const struct me_result *result)
 static int fail_not_written(const struct world *w, struct me_error *err)
 {
     struct me_error why = *err;
-    return me_fail(err, ME_E_RUN,
-                   "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej",
-                   why.text, w->plan.run_id);
+    return me_fail(
+        err, ME_E_RUN,
+        "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej: me "
+        "recover %s fetches it",
+        why.text, w->plan.run_id, w->options.folder);
 }
 
-/* The records to the experiment's file; `own` is rank 0's. */
-static int assemble(struct world *w, struct me_head *head, const struct me_buffer *own,
-                    struct me_result *result, struct me_error *err)
+static void listen(void *head)
+{
+    me_head_look(head);
+}
+
+/* Rank 0's own machine goes the same way as the others', but for the sending. */
+static int add_own(struct world *w, struct me_head *head, struct me_assembly *assembly,
+                   struct me_buffer *record, struct me_error *err)
+{
+    struct me_parts parts = {0};
+    int id = w->role.machine_id;
+    int rc = me_maker_run(me_plan_find(&w->plan, id), record, &parts, listen, head, err);
+    me_buffer_release(record);
+    for (int i = 0; !rc && i < ME_PART_COUNT; i++)
+        rc =
+            me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true, err);
+    me_parts_release(&parts);
+    return rc;
+}
+
+/* All machines' parts to the experiment's file; `own` is rank 0's record. */
+static int assemble(struct world *w, struct me_head *head, struct me_buffer *own, struct me_result *result,
+                    struct me_error *err)
 {
     const struct me_assembly_options options = {.folder = w->options.folder,
                                                 .append = w->options.append,
                                                 .append_or_create = w->options.shared,
                                                 .program = "me_bench",
-                                                .out = w->out};
+                                                .out = w->out,
+                                                .look = me_head_look,
+                                                .context = head};
     struct me_assembly *assembly = NULL;
     int rc = me_assembly_begin(&assembly, &w->plan, &options, err);
-    for (int r = 0; !rc && r < w->ranks; r++) {
-        const struct me_buffer *record = r == HEAD ? own : me_head_record(head, r);
-        if (w->roles[r].machine_id >= 0)
-            rc = me_assembly_add(assembly, w->roles[r].machine_id, record->data, record->len, err);
-    }
+    if (!rc && w->role.machine_id >= 0) rc = add_own(w, head, assembly, own, err);
+    me_head_wait(head, rc ? NULL : assembly);
+    me_allocation_end(&w->plan, me_head_stopped(head));
     if (!rc) rc = me_assembly_finish(assembly, me_head_stopped(head), result, err);
     me_assembly_release(assembly);
     return rc;
+}
+
+static void measure(struct world *w, struct me_head *head, struct me_buffer *record,
+                    struct me_journal **journal)
+{
+    struct me_link link = me_head_link(head);
+    struct me_station_options options = make_station_options(w);
+    struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
+    if (me_station_run(&options, &link, record, journal, &own)) fprintf(w->out, "me_bench: %s\n", own.text);
+    me_folder_remove(&w->folder);
+}
+
+/* Without it nothing could be recovered, but all can be measured. */
+static void keep_plan(struct world *w, int first_repeat)
+{
+    struct me_error err = {0};
+    const char *hosts = getenv("ME_HOSTS_DIR");
+    char *absolute = hosts && *hosts ? realpath(hosts, NULL) : NULL;
+    w->plan.first_repeat = first_repeat;
+    if (absolute) snprintf(w->plan.hosts_dir, sizeof w->plan.hosts_dir, "%.1023s", absolute);
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+    free(absolute);
+    w->held = me_plan_file_hold(w->options.folder);
+}
+
+/* What is still to be fetched is found by the numbers that the run's repeats have in the result. */
+static void settle_plan(struct world *w)
+{
+    struct me_error err = {0};
+    struct me_plan there;
+    bool is_ours = true; /* of jobs that share an experiment, another may have begun meanwhile */
+    if (w->options.shared && !me_plan_file_read(w->options.folder, &there, NULL)) {
+        is_ours = !strcmp(there.run_id, w->plan.run_id);
+        me_plan_release(&there);
+    }
+    if (!is_ours) return;
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
 }
 
 static int lead(struct world *w, struct me_error *err)
@@ -204,20 +280,13 @@ static int lead(struct world *w, struct me_error *err)
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
-    int rc = me_head_create(&head, w->comm, &w->plan, w->roles, &w->options, w->out, err);
+    keep_plan(w, w->options.append || w->options.shared ? -1 : w->plan.first_repeat);
+    int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
     me_allocation_begin(&w->plan);
-    if (w->role.machine_id >= 0) {
-        struct me_link link = me_head_link(head);
-        struct me_station_options options = make_station_options(w);
-        struct me_error own = {0}; /* ours is one machine among others: its loss is told in the result */
-        if (me_station_run(&options, &link, &record, &journal, &own))
-            fprintf(w->out, "me_bench: %s\n", own.text);
-        me_folder_remove(&w->folder);
-    }
-    me_head_wait(head);
-    me_allocation_end(&w->plan, me_head_stopped(head));
+    if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
+    if (!rc && (w->options.append || w->options.shared)) settle_plan(w);
     if (rc)
         fail_not_written(w, err);
     else
@@ -234,14 +303,13 @@ static int lead(struct world *w, struct me_error *err)
 
 static void leave(const struct world *w, int rc, const struct me_error *err)
 {
-    if (rc < 0) fprintf(w->out, "me_bench: %s\n", err->text);
-    fflush(w->out);
-    MPI_Abort(w->comm, rc < 0 ? (int)err->code : rc ? rc : ME_E_RUN);
+    if (rc < 0 && err->code != ME_OK) fprintf(w->out, "me_bench: %s\n", err->text);
+    me_leave(w->rank == HEAD, rc < 0 ? (int)err->code : w->rank == HEAD && rc == 0 ? ME_E_RUN : rc);
 }
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
 {
-    struct world w = {.comm = comm, .folder.lock = -1, .out = out};
+    struct world w = {.comm = comm, .held = -1, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
     MPI_Comm_rank(comm, &w.rank);
     MPI_Comm_size(comm, &w.ranks);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
@@ -254,13 +322,14 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = agree(&w, argc, argv, err);
+    if (!rc && !w.nothing_left) rc = me_gather_split(comm, &w.data, err);
     if (!rc && !w.nothing_left)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (rc && w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
-    /* MPI_Finalize would wait for those that are lost. */
     if (w.lost_any) leave(&w, rc, err);
+    if (w.data != MPI_COMM_NULL) MPI_Comm_free(&w.data);
     free(w.roles);
     free(line);
     me_plan_release(&w.plan);

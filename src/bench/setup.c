@@ -75,6 +75,13 @@ static int load_base(const struct me_bench_options *line, struct me_plan *plan, 
         snprintf(path, sizeof path, "%s/plan.json", line->folder);
         if (in_job && !names_workload(&line->experiment) && access(path, F_OK) == 0) {
             if (read_plan(path, "EXPERIMENT", "name a workload: --framework", plan, err)) return -1;
+            if (plan->masked)
+                return me_fail(err, ME_E_INPUT,
+                               "%s: it holds no secrets, so it cannot be run as it stands: give the command "
+                               "or the options again",
+                               path);
+            plan->hosts_dir[0] = '\0';
+            plan->first_repeat = 0;
             *has_options = true;
         }
         if (know_local_only(plan, err)) return -1;

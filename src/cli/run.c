@@ -5,11 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "cli.h"
+#include "me/assembly.h"
 #include "me/experiment.h"
 #include "me/launch.h"
 #include "me/source.h"
 #include "me/version.h"
 #include "prepare.h"
+#include "recover.h"
 
 /* The options of `me hosts` and of me_bench in one line. me_bench's keep "not given" values, so that
  * only what stands on the line is handed on and the config decides the rest. */
@@ -165,6 +167,20 @@ static double patience_s(const struct settings *settings)
     return (isnan(settings->bench.lost_after_s) ? 30 : settings->bench.lost_after_s) + 15;
 }
 
+/* Rank 0 holds the experiment's plan from begin to end. */
+struct watched {
+    const char *folder;
+    bool was_held;
+};
+
+static bool is_over(void *context)
+{
+    struct watched *watched = context;
+    bool held = me_plan_file_holder(watched->folder) > 0;
+    watched->was_held |= held;
+    return watched->was_held && !held;
+}
+
 static int launch(const struct me_cluster *cluster, const struct settings *settings, char *experiment,
                   char **command, int *status, struct me_error *err)
 {
@@ -175,7 +191,9 @@ static int launch(const struct me_cluster *cluster, const struct settings *setti
     char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);
-    if (!rc) rc = me_launch_run(argv, env_file, strip, patience_s(settings), status, err);
+    struct watched watched = {.folder = experiment};
+    const struct me_launch_watch watch = {is_over, &watched};
+    if (!rc) rc = me_launch_run(argv, env_file, strip, patience_s(settings), &watch, status, err);
     me_launch_argv_free(argv);
     for (size_t i = 0; words && i < made; i++) free(words[i]);
     free(words);
@@ -191,17 +209,46 @@ static bool has_result(const char *experiment)
     return stat(path, &st) == 0;
 }
 
+static void read_run_id(const char *experiment, char run_id[17])
+{
+    struct me_plan plan;
+    run_id[0] = '\0';
+    if (me_plan_file_read(experiment, &plan, NULL)) return;
+    memcpy(run_id, plan.run_id, sizeof plan.run_id);
+    me_plan_release(&plan);
+}
+
+/* Where the run ended without a whole result, of its own or with mpirun: what the machines' journals have. Returns
+ * the exit code so far. */
+static int recover(const struct settings *settings, const char *experiment, const char *run_before, int code,
+                   struct me_error *err)
+{
+    char run_id[17], hosts_dir[1100];
+    read_run_id(experiment, run_id);
+    if (!strcmp(run_id, run_before) || !me_recover_is_due(experiment))
+        return code; /* it did not begin; or all is there */
+    snprintf(hosts_dir, sizeof hosts_dir, "%.1000s.d", settings->prepare.output);
+    const struct me_recover_options options = {
+        .hosts_dir = hosts_dir, .dirs = "", .patience_s = 30, .is_over = true};
+    fprintf(stderr, "me: %s: not all machines' results came back; fetching their journals\n", experiment);
+    int recovered = me_recover(experiment, &options, stderr, err);
+    if (recovered < 0) fprintf(stderr, "me: %s; once that is mended: me recover %s\n", err->text, experiment);
+    return code ? code : ME_E_RUN;
+}
+
 static int run_all(const char *config, struct settings *settings, char *experiment, char **command,
                    struct me_error *err)
 {
     struct me_cluster cluster;
     int status = 0;
+    char run_before[17];
+    read_run_id(experiment, run_before);
     if (me_prepare_read(config, &settings->prepare, &cluster, err)) return -1;
     int rc = me_prepare(&cluster, &settings->prepare, stderr, err);
     if (!rc) rc = launch(&cluster, settings, experiment, command, &status, err);
     me_cluster_release(&cluster);
     if (rc) return -1;
-    int code = exit_code(status);
+    int code = recover(settings, experiment, run_before, exit_code(status), err);
     if (code == ME_E_INPUT || !has_result(experiment)) return code ? code : ME_E_RUN;
     char name[] = "report", *report[] = {name, experiment, NULL};
     int reported = me_cli_report(2, report, err);

@@ -16,15 +16,18 @@ enum { FORMAT_VERSION = 1, MACHINES_MAX = 100000, STRIP_MAX = 100000 };
 #define FORMAT "machine-energy plan"
 
 static const char *const plan_keys[] = {
-    "format",    "format_version", "experiment", "run_id",    "workload", "function", "args",
-    "python",    "with",           "region",     "samples",   "command",  "repeats",  "warmup",
-    "idle_s",    "cooldown_s",     "sample_hz",  "timeout_s", "sources",  "external", "events",
-    "run_local", "from_hostfile",  "machines",   "strip_env", "job",      NULL};
+    "format",    "format_version", "experiment",   "run_id",     "workload",      "function",
+    "args",      "python",         "with",         "region",     "samples",       "command",
+    "repeats",   "warmup",         "idle_s",       "cooldown_s", "sample_hz",     "timeout_s",
+    "sources",   "external",       "events",       "run_local",  "from_hostfile", "machines",
+    "strip_env", "hosts_dir",      "first_repeat", "masked",     "job",           NULL};
+/* What a plan may lack: of an earlier version, or since only plan.json has it. */
+static const char *const optional_keys[] = {"done", "hosts_dir", "first_repeat", "masked", "job",
+                                            "node", NULL};
 static const char *const machine_keys[] = {
     "machine_id",  "name",  "alias", "country",  "region", "grid_gco2_per_kwh",
     "grid_source", "basis", "pue",   "external", "python", "status",
-    "reason",      "node",  NULL};
-static const char *const optional_keys[] = {"job", "node", NULL}; /* only in a batch system's job */
+    "reason",      "done",  "node",  NULL};
 
 /* ---- writing ---- */
 
@@ -90,6 +93,7 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "python", machine->python) &&
               add_text(object, "status", me_status_name(machine->status)) &&
               add_text(object, "reason", machine->reason) &&
+              (!machine->done[0] || add_text(object, "done", machine->done)) &&
               (!machine->node.node[0] || add(object, "node", me_batch_node_to_json(&machine->node)));
     if (ok) return object;
     cJSON_Delete(object);
@@ -117,6 +121,13 @@ static size_t command_words(const struct me_plan *plan)
     return n;
 }
 
+static bool add_own(cJSON *root, const struct me_plan *plan)
+{
+    return (!plan->hosts_dir[0] || add_text(root, "hosts_dir", plan->hosts_dir)) &&
+           (!plan->first_repeat || add_number(root, "first_repeat", plan->first_repeat)) &&
+           (!plan->masked || add_bool(root, "masked", true));
+}
+
 static bool add_plan(cJSON *root, const struct me_plan *plan)
 {
     return add_text(root, "format", FORMAT) && add_number(root, "format_version", FORMAT_VERSION) &&
@@ -132,7 +143,7 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_text(root, "sources", plan->sources) && add_text(root, "external", plan->external) &&
            add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
-           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) &&
+           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) && add_own(root, plan) &&
            (!plan->job.id[0] || add(root, "job", me_batch_job_to_json(&plan->job)));
 }
 
@@ -169,8 +180,8 @@ int me_plan_to_json(const struct me_plan *plan, struct me_buffer *out, struct me
 
 static bool is_optional(const char *key)
 {
-    for (const char *const *name = optional_keys; *name; name++)
-        if (!strcmp(*name, key)) return true;
+    for (const char *const *known = optional_keys; *known; known++)
+        if (!strcmp(key, *known)) return true;
     return false;
 }
 
@@ -264,6 +275,11 @@ static int get_strip_env(const struct me_doc_object *object, struct me_plan *pla
     return 0;
 }
 
+static bool has(const struct me_doc_object *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object->node, key) != NULL;
+}
+
 static int get_status(const struct me_doc_object *object, enum me_machine_status *out, struct me_error *err)
 {
     char name[16];
@@ -298,6 +314,7 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "python", m.python, sizeof m.python, err) ||
         me_doc_number(&object, "pue", 1, 10, &m.pue, err) || get_status(&object, &m.status, err) ||
         get_text(&object, "reason", m.reason, sizeof m.reason, err) ||
+        (has(&object, "done") && get_text(&object, "done", m.done, sizeof m.done, err)) ||
         me_batch_node_from_json(&object, &m.node, err))
         return -1;
     *out = m;
@@ -337,6 +354,17 @@ static int get_machines(const struct me_doc_object *object, struct me_plan *plan
     return check_ids(object, plan, err);
 }
 
+static int get_own(const struct me_doc_object *object, struct me_plan *plan, struct me_error *err)
+{
+    if (has(object, "hosts_dir") &&
+        get_text(object, "hosts_dir", plan->hosts_dir, sizeof plan->hosts_dir, err))
+        return -1;
+    if (has(object, "first_repeat") &&
+        get_int(object, "first_repeat", -1, INT32_MAX, &plan->first_repeat, err))
+        return -1;
+    return has(object, "masked") ? get_bool(object, "masked", &plan->masked, err) : 0;
+}
+
 static int check_format(const struct me_doc_object *object, struct me_error *err)
 {
     char format[32];
@@ -372,7 +400,7 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_bool(object, "from_hostfile", &plan->from_hostfile, err) || get_machines(object, plan, err) ||
         me_batch_job_from_json(object, &plan->job, err))
         return -1;
-    return get_strip_env(object, plan, err);
+    return get_strip_env(object, plan, err) || get_own(object, plan, err) ? -1 : 0;
 }
 
 int me_plan_from_json(const char *text, size_t len, struct me_plan *out, struct me_error *err)

@@ -3,7 +3,6 @@
 #include <string.h>
 #include "me/clock.h"
 
-#define PIECE_BYTES (4 << 20)
 #define SHARE_BYTES (256 << 10)
 #define HEAD        0
 
@@ -124,29 +123,59 @@ void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int l
     MPI_Recv(bytes, len, MPI_BYTE, rank, (int)tag, comm, MPI_STATUS_IGNORE);
 }
 
-static int send_piece(MPI_Comm comm, const char *bytes, int len, void (*waiting)(void *), void *context,
-                      struct me_error *err)
+int me_gather_split(MPI_Comm comm, MPI_Comm *data, struct me_error *err)
 {
-    MPI_Request request;
-    int code = MPI_Isend(bytes, len, MPI_BYTE, HEAD, ME_TAG_RECORD, comm, &request);
-    if (code) return mpi_failed(err, code, "sending the record");
-    for (int sent = 0;;) {
-        code = MPI_Test(&request, &sent, MPI_STATUS_IGNORE);
-        if (code) return mpi_failed(err, code, "sending the record");
-        if (sent) return 0;
-        waiting(context);
-        me_clock_sleep_until(me_clock_mono_ns() + ME_NS_PER_S / 1000);
-    }
+    int code = MPI_Comm_dup(comm, data);
+    return code ? mpi_failed(err, code, "a communicator for the records") : 0;
 }
 
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, void (*waiting)(void *),
-                          void *context, struct me_error *err)
+static int send_piece(MPI_Comm data, int part, const char *bytes, int len, void (*waiting)(void *),
+                      void *context, struct me_error *err)
 {
-    for (size_t at = 0; at < record->len; at += PIECE_BYTES) {
-        size_t left = record->len - at;
-        int len = left < PIECE_BYTES ? (int)left : PIECE_BYTES;
-        if (send_piece(comm, record->data + at, len, waiting, context, err)) return -1;
+    MPI_Request request;
+    int code = MPI_Isend(bytes, len, MPI_BYTE, HEAD, part, data, &request);
+    for (int sent = 0; !code;) {
+        code = MPI_Test(&request, &sent, MPI_STATUS_IGNORE);
+        if (!code && sent) return 0;
+        waiting(context);
+        me_clock_sleep_until(me_clock_mono_ns() + ME_NS_PER_S / 2000);
     }
-    me_gather_tell(comm, HEAD, ME_TAG_RECORD_END, NULL, 0);
+    return mpi_failed(err, code, "sending the record");
+}
+
+int me_gather_send(MPI_Comm data, int part, const struct me_buffer *bytes, void (*waiting)(void *),
+                   void *context, struct me_error *err)
+{
+    for (size_t at = 0, len = ME_PIECE_BYTES; len == ME_PIECE_BYTES; at += len) {
+        if (bytes->len - at < len) len = bytes->len - at;
+        if (send_piece(data, part, len ? bytes->data + at : NULL, (int)len, waiting, context, err)) return -1;
+    }
     return 0;
+}
+
+int me_gather_pull(MPI_Comm data, int rank, struct me_pull *pull)
+{
+    int found = 0;
+    MPI_Status status;
+    if (MPI_Iprobe(rank, MPI_ANY_TAG, data, &found, &status) || !found) return 0;
+    MPI_Get_count(&status, MPI_BYTE, &pull->len);
+    if (!pull->piece) pull->piece = malloc(ME_PIECE_BYTES);
+    if (!pull->piece || pull->len > ME_PIECE_BYTES) return -1;
+    pull->part = status.MPI_TAG;
+    pull->open = !MPI_Irecv(pull->piece, pull->len, MPI_BYTE, rank, status.MPI_TAG, data, &pull->request);
+    return pull->open ? 0 : -1;
+}
+
+bool me_gather_pulled(struct me_pull *pull)
+{
+    int done = 0;
+    if (!pull->open || MPI_Test(&pull->request, &done, MPI_STATUS_IGNORE) || !done) return false;
+    pull->open = false;
+    return true;
+}
+
+void me_gather_pull_release(struct me_pull *pull)
+{
+    if (!pull->open) free(pull->piece);
+    *pull = (struct me_pull){0};
 }

@@ -5,10 +5,15 @@
  *   to the head:    READY n   the machine stands before phase n
  *                   PROGRESS  struct me_progress, a few times a second; may be lost
  *                   HERE      a sign of life from a rank that waits, a few times a second
- *                   RECORD    a piece of the record; RECORD_END behind the last
+ *                   DONE      the machine stands before no phase any more; its parts can be taken
  *   from the head:  GO n      all machines stood before phase n
+ *                   HERE      a sign of life, twice a second to those who give one
  *                   STOP      end now, keep what was measured
- *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
+ *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays
+ *
+ * What was measured goes over a communicator of its own in pieces of at most ME_PIECE_BYTES, one at a time: a piece
+ * leaves its rank when the head receives it (MPI's rendezvous), and the head has a bounded number of them in hand. So
+ * its memory grows neither with the length of the series nor with the number of machines that are done at once.
  *
  * Open MPI ends the sender of a message to a rank that has died, whatever error handler is set. So the
  * head speaks only to ranks that it has heard a moment ago, and each rank lets itself be heard. */
@@ -24,13 +29,15 @@
 enum me_tag {
     ME_TAG_READY = 1,
     ME_TAG_PROGRESS,
-    ME_TAG_RECORD,
-    ME_TAG_RECORD_END,
+    ME_TAG_DONE,
     ME_TAG_GO,
     ME_TAG_STOP,
     ME_TAG_RELEASE,
     ME_TAG_HERE
 };
+
+/* Of RELEASE. */
+enum { ME_WORD_STORED = 1, ME_WORD_LOST_ANY = 2 /* not all ranks will come to MPI_Finalize */ };
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
@@ -89,8 +96,27 @@ void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes,
 /* Is there a message for us, from anyone? Says whose, which and how long; me_gather_take takes it. */
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);
 void me_gather_take(MPI_Comm comm, int rank, enum me_tag tag, void *bytes, int len);
-/* Sends the record to the head in pieces, sleeping while it travels; `waiting` is called all the while. */
-int me_gather_send_record(MPI_Comm comm, const struct me_buffer *record, void (*waiting)(void *),
-                          void *context, struct me_error *err);
+
+/* A communicator for what was measured; collective. */
+int me_gather_split(MPI_Comm comm, MPI_Comm *data, struct me_error *err);
+#define ME_PIECE_BYTES (256 << 10)
+/* Sends a part of what was measured; a piece that is not full ends it. Sleeps while it travels; `waiting` is called all
+ * the while. */
+int me_gather_send(MPI_Comm data, int part, const struct me_buffer *bytes, void (*waiting)(void *),
+                   void *context, struct me_error *err);
+
+/* The head's end of a rank's data. */
+struct me_pull {
+    MPI_Request request;
+    bool open; /* a piece is on its way */
+    char *piece;
+    int part, len;
+};
+/* Begins to receive the rank's next piece, if it offers one. -1: no memory; it is not taken then. */
+int me_gather_pull(MPI_Comm data, int rank, struct me_pull *pull);
+/* Has the piece arrived? It is `piece` then, with `part` and `len`, until the next pull. */
+bool me_gather_pulled(struct me_pull *pull);
+/* A piece that is still on its way keeps its memory: MPI may write into it as long as it lives. */
+void me_gather_pull_release(struct me_pull *pull);
 
 #endif

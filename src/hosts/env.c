@@ -76,6 +76,8 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
     set(out, "OMPI_MCA_oob_tcp_keepalive_time", "10");
     set(out, "OMPI_MCA_oob_tcp_keepalive_intvl", "5");
     set(out, "OMPI_MCA_oob_tcp_keepalive_probes", "3");
+    me_buffer_puts(out, "# A rank that dies does not take the others along.\n");
+    set(out, "OMPI_MCA_orte_enable_recovery", "1");
     me_buffer_puts(out, "# A workload gets every core of its machine.\n");
     set_both(out, "OMPI_MCA_hwloc_base_binding_policy", "PRTE_MCA_hwloc_default_binding_policy", "none");
     me_buffer_puts(out, "# A waiting rank must not burn what is being measured.\n");

@@ -31,6 +31,6 @@ void me_evaluate_activity(const struct me_record *record, size_t c, size_t first
                           struct me_row_activity *row);
 /* Appends the rows of the regions of all run phases, by repeat and name. -1: no memory. */
 int me_evaluate_regions(const struct me_record *record, const struct me_row_machine *machine,
-                        int first_repeat, struct me_result *out);
+                        struct me_result *out);
 
 #endif

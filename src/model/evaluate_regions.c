@@ -119,7 +119,7 @@ static int by_start(const void *a, const void *b)
 }
 
 int me_evaluate_regions(const struct me_record *record, const struct me_row_machine *machine,
-                        int first_repeat, struct me_result *out)
+                        struct me_result *out)
 {
     size_t n = 0;
     const struct me_region_call **calls = calloc(record->region_count + 1, sizeof *calls);
@@ -136,8 +136,7 @@ int me_evaluate_regions(const struct me_record *record, const struct me_row_mach
             if (calls[next]->repeat != calls[i]->repeat || strcmp(calls[next]->region, calls[i]->region))
                 break;
         struct me_row_region *row = &out->regions[out->region_count++];
-        *row = (struct me_row_region){.machine_id = machine->machine_id,
-                                      .repeat = me_rows_shifted(calls[i]->repeat, first_repeat)};
+        *row = (struct me_row_region){.machine_id = machine->machine_id, .repeat = calls[i]->repeat};
         memcpy(row->region, calls[i]->region, sizeof row->region);
         fill_row(row, record, calls + i, next - i);
         row->carbon_g = me_carbon_g(row->energy_j, machine->pue, machine->grid_gco2_per_kwh);

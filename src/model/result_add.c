@@ -11,18 +11,7 @@ static void set_status(struct me_row_machine *row, enum me_machine_status status
     snprintf(row->reason, sizeof row->reason, "%s", reason);
 }
 
-/* The machine counts its repeats from 1, whatever was measured before: "repeat 2: ..." is renumbered. */
-static void set_told_status(struct me_row_machine *row, enum me_machine_status status, const char *reason,
-                            int first_repeat)
-{
-    int number, len = 0;
-    set_status(row, status, reason);
-    if (sscanf(reason, "repeat %d:%n", &number, &len) != 1 || !len) return;
-    snprintf(row->reason, sizeof row->reason, "repeat %d:%s", me_rows_shifted(number, first_repeat),
-             reason + len);
-}
-
-static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine, int first_repeat)
+static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine)
 {
     *row = (struct me_row_machine){.machine_id = machine->id, .memory_gib = NAN};
     snprintf(row->name, sizeof row->name, "%s", machine->name);
@@ -32,7 +21,7 @@ static void fill_machine(struct me_row_machine *row, const struct me_plan_machin
     snprintf(row->basis, sizeof row->basis, "%s", machine->basis);
     row->grid_gco2_per_kwh = machine->grid_g_per_kwh;
     row->pue = machine->pue;
-    set_told_status(row, machine->status, machine->reason, first_repeat);
+    set_status(row, machine->status, machine->reason);
 }
 
 static void fill_facts(struct me_row_machine *row, const struct me_facts *facts)
@@ -194,8 +183,7 @@ static int compare_metrics(const void *a, const void *b)
 }
 
 /* Of what was told twice in a repeat the last word counts. What no run phase belongs to is left out. */
-static int fill_metrics(struct me_result *add, const struct me_record *record, int32_t machine_id,
-                        int first_repeat)
+static int fill_metrics(struct me_result *add, const struct me_record *record, int32_t machine_id)
 {
     size_t n = record->metric_count;
     const struct me_metric **told = calloc(n + 1, sizeof *told);
@@ -212,9 +200,8 @@ static int fill_metrics(struct me_result *add, const struct me_record *record, i
         const struct me_span *span = find_run(record, told[i]->repeat);
         if (!span) continue;
         struct me_row_metric *row = &add->metrics[add->metric_count++];
-        *row = (struct me_row_metric){.machine_id = machine_id,
-                                      .repeat = me_rows_shifted(told[i]->repeat, first_repeat),
-                                      .value = told[i]->value};
+        *row = (struct me_row_metric){
+            .machine_id = machine_id, .repeat = told[i]->repeat, .value = told[i]->value};
         memcpy(row->workload, span->workload, sizeof row->workload);
         memcpy(row->metric, told[i]->name, sizeof row->metric);
     }
@@ -229,6 +216,7 @@ static bool has_series(const struct me_result *add, int32_t repeat)
     return false;
 }
 
+/* The samples of a phase that has a series: every run, and the first idle phase. */
 static int add_series(struct me_result *add, const struct me_record *record, const struct me_span *span,
                       int32_t machine_id, int32_t repeat)
 {
@@ -261,7 +249,7 @@ static int reserve(struct me_result *add, const struct me_record *record)
     return add->channels && add->repeats && add->energies && add->activities && add->series ? 0 : -1;
 }
 
-static int fill_tables(struct me_result *add, struct me_record *record, int first_repeat)
+static int fill_tables(struct me_result *add, struct me_record *record)
 {
     struct me_row_machine *machine = &add->machines[0];
     if (reserve(add, record)) return -1;
@@ -269,7 +257,7 @@ static int fill_tables(struct me_result *add, struct me_record *record, int firs
         fill_channel(&add->channels[add->channel_count++], machine->machine_id, &record->channels[i]);
     for (size_t i = 0; i < record->span_count; i++) {
         const struct me_span *span = &record->spans[i];
-        int32_t number = span->phase == ME_PHASE_IDLE ? 0 : me_rows_shifted(span->repeat, first_repeat);
+        int32_t number = span->phase == ME_PHASE_IDLE ? 0 : span->repeat;
         struct me_row_repeat *row = &add->repeats[add->repeat_count++];
         fill_repeat(row, record, span, machine, number);
         fill_energies(add, record, span, row);
@@ -277,8 +265,8 @@ static int fill_tables(struct me_result *add, struct me_record *record, int firs
         if (add_series(add, record, span, machine->machine_id, number)) return -1;
     }
     fill_net(add);
-    if (fill_metrics(add, record, machine->machine_id, first_repeat)) return -1;
-    return me_evaluate_regions(record, machine, first_repeat, add);
+    if (fill_metrics(add, record, machine->machine_id)) return -1;
+    return me_evaluate_regions(record, machine, add);
 }
 
 /* What the rows say of a machine that itself reported no fault. */
@@ -299,7 +287,7 @@ static void judge(struct me_result *add)
     if (!runs) set_status(machine, ME_STATUS_FAILED, "no repeat was measured");
 }
 
-static int add_record(struct me_result *add, struct me_record *record, int first_repeat)
+static int add_record(struct me_result *add, struct me_record *record)
 {
     struct me_row_machine *machine = &add->machines[0];
     bool ok = !strcmp(machine->status, me_status_name(ME_STATUS_OK));
@@ -307,9 +295,9 @@ static int add_record(struct me_result *add, struct me_record *record, int first
     me_evaluate_retire(record, stalled, sizeof stalled);
     fill_facts(machine, &record->facts);
     fill_weakest_provenance(machine, record);
-    if (fill_tables(add, record, first_repeat)) return -1;
+    if (fill_tables(add, record)) return -1;
     if (ok && record->status != ME_STATUS_OK)
-        set_told_status(machine, record->status, record->reason, first_repeat);
+        set_status(machine, record->status, record->reason);
     else if (ok && !record->ended)
         set_status(machine, ME_STATUS_INTERRUPTED, "its record was cut off");
     else if (ok)
@@ -326,12 +314,13 @@ int me_result_add(struct me_result *result, const struct me_plan_machine *machin
     add.machines = calloc(1, sizeof *add.machines);
     if (!add.machines) goto no_memory;
     add.machine_count = 1;
-    fill_machine(&add.machines[0], machine, first_repeat);
+    fill_machine(&add.machines[0], machine);
     if (record) {
-        if (add_record(&add, record, first_repeat)) goto no_memory;
+        if (add_record(&add, record)) goto no_memory;
     } else if (machine->status == ME_STATUS_OK) {
         set_status(&add.machines[0], ME_STATUS_LOST, "no record came back from it");
     }
+    me_result_shift(&add, first_repeat);
     rc = me_rows_join(result, &add, err);
     goto out;
 no_memory:

@@ -1,7 +1,44 @@
 #include "rows.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void shift(int32_t *repeat, int by)
+{
+    if (*repeat > 0 && __builtin_add_overflow(*repeat, by, repeat)) *repeat = INT32_MAX;
+}
+
+static void shift_reason(struct me_row_machine *row, int by)
+{
+    char told[sizeof row->reason];
+    int32_t number;
+    int len = 0;
+    memcpy(told, row->reason, sizeof told);
+    if (sscanf(told, "repeat %d:%n", &number, &len) != 1 || !len) return;
+    shift(&number, by);
+    snprintf(row->reason, sizeof row->reason, "repeat %d:%s", number, told + len);
+}
+
+void me_result_shift(struct me_result *result, int by)
+{
+    if (!by) return;
+    for (size_t i = 0; i < result->machine_count; i++) shift_reason(&result->machines[i], by);
+    for (size_t i = 0; i < result->repeat_count; i++) shift(&result->repeats[i].repeat, by);
+    for (size_t i = 0; i < result->energy_count; i++) shift(&result->energies[i].repeat, by);
+    for (size_t i = 0; i < result->activity_count; i++) shift(&result->activities[i].repeat, by);
+    for (size_t i = 0; i < result->region_count; i++) shift(&result->regions[i].repeat, by);
+    for (size_t i = 0; i < result->metric_count; i++) shift(&result->metrics[i].repeat, by);
+    for (size_t i = 0; i < result->series_count; i++) shift(&result->series[i].repeat, by);
+    for (size_t i = 0; i < result->job_count; i++) {
+        shift(&result->jobs[i].first_repeat, by);
+        shift(&result->jobs[i].last_repeat, by);
+    }
+    for (size_t i = 0; i < result->job_node_count; i++) {
+        shift(&result->job_nodes[i].first_repeat, by);
+        shift(&result->job_nodes[i].last_repeat, by);
+    }
+}
 
 static const struct me_row_machine *find_machine(const struct me_result *result, int32_t id)
 {

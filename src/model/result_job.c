@@ -123,3 +123,50 @@ void me_result_forget_interrupts(struct me_result *base, const struct me_result 
         }
     }
 }
+
+static void widen(int32_t *first, int32_t *last, int32_t more_first, int32_t more_last)
+{
+    if (more_first && (!*first || more_first < *first)) *first = more_first;
+    if (more_last > *last) *last = more_last;
+}
+
+static struct me_row_job *find_start(const struct me_result *result, const struct me_row_job *job)
+{
+    for (size_t i = 0; i < result->job_count; i++)
+        if (!strcmp(result->jobs[i].job_id, job->job_id) && result->jobs[i].restarts == job->restarts)
+            return &result->jobs[i];
+    return NULL;
+}
+
+/* The row of that machine within the start's repeats; one that measured nothing fits too. */
+static struct me_row_job_node *find_node(const struct me_result *result, const struct me_row_job *start,
+                                         const struct me_row_job_node *node)
+{
+    for (size_t i = 0; i < result->job_node_count; i++) {
+        struct me_row_job_node *row = &result->job_nodes[i];
+        bool is_its = !row->first_repeat ||
+                      (row->first_repeat >= start->first_repeat && row->last_repeat <= start->last_repeat);
+        if (row->machine_id == node->machine_id && !strcmp(row->job_id, node->job_id) && is_its) return row;
+    }
+    return NULL;
+}
+
+void me_result_merge_jobs(struct me_result *base, struct me_result *fresh)
+{
+    for (size_t i = 0; i < fresh->job_count; i++) {
+        const struct me_row_job *job = &fresh->jobs[i];
+        struct me_row_job *start = find_start(base, job);
+        if (!start) continue;
+        widen(&start->first_repeat, &start->last_repeat, job->first_repeat, job->last_repeat);
+        size_t kept = 0;
+        for (size_t n = 0; n < fresh->job_node_count; n++) {
+            struct me_row_job_node *node = &fresh->job_nodes[n], *old = find_node(base, start, node);
+            if (old)
+                widen(&old->first_repeat, &old->last_repeat, node->first_repeat, node->last_repeat);
+            else
+                fresh->job_nodes[kept++] = *node;
+        }
+        fresh->job_node_count = kept;
+        fresh->jobs[i--] = fresh->jobs[--fresh->job_count];
+    }
+}

@@ -99,6 +99,13 @@ int me_rows_join(struct me_result *base, struct me_result *more, struct me_error
     return 0;
 }
 
+int me_result_join(struct me_result *result, struct me_result *more, struct me_error *err)
+{
+    int rc = me_rows_join(result, more, err);
+    me_result_release(more);
+    return rc;
+}
+
 void me_rows_remark(char *text, size_t size, const char *format, ...)
 {
     size_t len = strlen(text);
@@ -116,12 +123,6 @@ void me_rows_remark(char *text, size_t size, const char *format, ...)
 bool me_rows_is_run(const struct me_row_repeat *repeat)
 {
     return !strcmp(repeat->phase, me_phase_name(ME_PHASE_RUN));
-}
-
-int32_t me_rows_shifted(int repeat, int first_repeat)
-{
-    int64_t number = (int64_t)repeat + first_repeat;
-    return number > INT32_MAX ? INT32_MAX : (int32_t)number;
 }
 
 const struct me_row_region *me_rows_find_region(const struct me_result *result,

@@ -17,9 +17,6 @@ bool me_rows_same_channels(const struct me_result *a, int32_t a_id, const struct
 /* Appends a remark to a text for people: "a", then "a; b". What does not fit is cut. */
 void me_rows_remark(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* A repeat's number behind `first_repeat` others. */
-int32_t me_rows_shifted(int repeat, int first_repeat);
-
 /* Repeats in the sense of the ranking: rows of phase "run". */
 bool me_rows_is_run(const struct me_row_repeat *repeat);
 /* The row of the repeat's own region; NULL: it was not marked in it. By searching. */

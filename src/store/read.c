@@ -139,44 +139,6 @@ static int read_arrays(hid_t group, struct me_result_series *series)
     return rc ? -1 : 0;
 }
 
-struct numbers {
-    int *list;
-    size_t count, capacity;
-};
-
-/* Names that are not numbers belong to a later version. */
-static herr_t take_number(hid_t group, const char *name, const H5L_info_t *info, void *context)
-{
-    (void)group;
-    (void)info;
-    struct numbers *numbers = context;
-    size_t digits = strspn(name, "0123456789");
-    if (!digits || digits > 9 || name[digits]) return 0;
-    if (numbers->count == numbers->capacity) {
-        size_t capacity = numbers->capacity ? 2 * numbers->capacity : 16;
-        int *list = realloc(numbers->list, capacity * sizeof *list);
-        if (!list) return -1;
-        numbers->list = list;
-        numbers->capacity = capacity;
-    }
-    numbers->list[numbers->count++] = atoi(name);
-    return 0;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int x = *(const int *)a, y = *(const int *)b;
-    return (x > y) - (x < y);
-}
-
-/* The names of the group's members that are numbers, ascending. */
-static int list_numbers(hid_t group, struct numbers *numbers)
-{
-    if (H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, take_number, numbers) < 0) return -1;
-    if (numbers->count) qsort(numbers->list, numbers->count, sizeof *numbers->list, by_value);
-    return 0;
-}
-
 static int read_one_series(hid_t above, int machine, int repeat, const char *path, struct me_result *out,
                            struct me_error *err)
 {
@@ -197,26 +159,27 @@ static int read_one_series(hid_t above, int machine, int repeat, const char *pat
 static int read_machine_series(hid_t all, int machine, const char *path, struct me_result *out,
                                struct me_error *err)
 {
-    struct numbers repeats = {0};
+    int *repeats = NULL;
+    size_t count = 0;
     char name[16];
     snprintf(name, sizeof name, "%d", machine);
     hid_t group = H5Gopen2(all, name, H5P_DEFAULT);
-    int rc = group < 0 || list_numbers(group, &repeats) ? damaged(err, path, "/series") : 0;
-    for (size_t i = 0; !rc && i < repeats.count; i++)
-        rc = read_one_series(group, machine, repeats.list[i], path, out, err);
-    free(repeats.list);
+    int rc = group < 0 || me_hdf5_list_numbers(group, &repeats, &count) ? damaged(err, path, "/series") : 0;
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = read_one_series(group, machine, repeats[i], path, out, err);
+    free(repeats);
     me_hdf5_close(group);
     return rc;
 }
 
 static int read_series(hid_t file, const char *path, struct me_result *out, struct me_error *err)
 {
-    struct numbers machines = {0};
+    int *machines = NULL;
+    size_t count = 0;
     hid_t all = H5Lexists(file, "series", H5P_DEFAULT) > 0 ? H5Gopen2(file, "series", H5P_DEFAULT) : -1;
-    int rc = all < 0 || list_numbers(all, &machines) ? damaged(err, path, "/series") : 0;
-    for (size_t i = 0; !rc && i < machines.count; i++)
-        rc = read_machine_series(all, machines.list[i], path, out, err);
-    free(machines.list);
+    int rc = all < 0 || me_hdf5_list_numbers(all, &machines, &count) ? damaged(err, path, "/series") : 0;
+    for (size_t i = 0; !rc && i < count; i++) rc = read_machine_series(all, machines[i], path, out, err);
+    free(machines);
     me_hdf5_close(all);
     return rc;
 }
@@ -270,9 +233,7 @@ static int check_format(hid_t file, const char *path, struct me_error *err)
     return 0;
 }
 
-/* Without HDF5's own locks: a finished file never changes in place, and some cluster file systems
- * refuse to lock. */
-static hid_t open_file(const char *path)
+hid_t me_hdf5_open(const char *path)
 {
     hid_t file = -1, access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return -1;
@@ -287,7 +248,7 @@ int me_store_read(const char *path, bool with_series, struct me_result *out, str
     if (check_file(path, err)) return -1;
     struct me_result result = {0};
     int rc = -1;
-    hid_t file = open_file(path);
+    hid_t file = me_hdf5_open(path);
     if (file < 0) {
         damaged(err, path, "it cannot be opened");
         goto out;

@@ -5,6 +5,7 @@
 
 #include <hdf5.h>
 #include "me/error.h"
+#include "me/store.h"
 #include "me/table.h"
 
 #define ME_STORE_FORMAT "machine-energy"
@@ -33,6 +34,26 @@ int me_hdf5_get_text(hid_t object, const char *name, char **text);
 int me_hdf5_get_int(hid_t object, const char *name, int *value);
 /* Reads a list of exactly `count` texts into fields of 48 bytes, cleaned. */
 int me_hdf5_get_names(hid_t object, const char *name, char (*names)[48], size_t count);
+
+/* A dataset of this extent: chunked, shuffled and compressed where there is something to compress. */
+hid_t me_hdf5_create_dataset(hid_t at, const char *name, hid_t type, const hsize_t *dims, int rank);
+/* A result's file, for reading. Without HDF5's own locks: a finished file never changes in place, and some cluster file
+ * systems refuse to lock. */
+hid_t me_hdf5_open(const char *path);
+
+/* /series of a file, made if it is not there. */
+hid_t me_hdf5_open_series(hid_t file);
+/* The result's series as groups REPEAT of `at`, or MACHINE/REPEAT if `by_machine`; what is there stays. */
+int me_hdf5_write_series(hid_t at, const struct me_result *result, bool by_machine, struct me_error *err);
+/* All series of the result at `path`, into a file that has none yet. */
+int me_hdf5_copy_series(hid_t file, const char *path, struct me_error *err);
+/* Takes one out again, if it is there. */
+int me_hdf5_drop_series(hid_t file, const struct me_store_drop *drop, struct me_error *err);
+/* The series of an image, below the group of its machine in `all`. */
+int me_hdf5_copy_image(hid_t all, const struct me_store_image *image, struct me_error *err);
+/* The names of the group's members that are numbers, ascending; *numbers is the caller's (free). Other names
+ * belong to a later version. */
+int me_hdf5_list_numbers(hid_t group, int **numbers, size_t *count);
 
 /* Closes whatever kind of id it is; negative ids are passed over. */
 void me_hdf5_close(hid_t id);
