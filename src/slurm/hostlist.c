@@ -57,7 +57,7 @@ static int expand_entry(const char *entry, struct me_slurm_names *out, struct me
     const char *open = strchr(entry, '['), *close = open ? strchr(open, ']') : NULL;
     if (!open) return strchr(entry, ']') || !*entry ? fail(entry, err) : add_name(out, entry, err);
     if (!close) return fail(entry, err);
-    for (const char *at = open + 1; at < close; at++) {
+    for (const char *at = open + 1;; at++) {
         long first, last;
         int digits = take_number(&at, &first);
         last = first;
@@ -66,8 +66,8 @@ static int expand_entry(const char *entry, struct me_slurm_names *out, struct me
         if (last < first || last - first >= ME_SLURM_NODES_MAX) return fail(entry, err);
         for (long number = first; number <= last; number++)
             if (expand_one(entry, (int)(open - entry), digits, number, close + 1, out, err)) return -1;
+        if (at == close) return 0;
     }
-    return 0;
 }
 
 /* Up to the comma that stands in no bracket. */

@@ -21,6 +21,7 @@ EXPECTED = {
     "share/machine-energy/r": {"machine_energy.R"},
     "share/machine-energy/data": {"README.md", *(path.name for path in (TOP / "src/data").glob("*.csv"))},
     "share/machine-energy": {"install-framework"},
+    "share/machine-energy/slurm": {"me_bench.sbatch"},
     "share/machine-energy/rights": {"grant", "70-machine-energy.rules"},
     "share/machine-energy/hostfiles": {path.name for path in (TOP / "hostfiles").iterdir()},
 }
