@@ -2,6 +2,7 @@
  *
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
+ *   allocation.c  rank 0: the batch system's job that we run in
  *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); station_open.c makes
  *               it ready, opener.c opens its meters, marks.c takes what the workload tells

@@ -102,7 +102,8 @@ def test_readme_names_only_options_that_exist():
     lines = [line for line in README.splitlines() if not re.match(r"\s+(sudo|cmake)\b", line)]
     named = set(LONG.findall(FOREIGN.sub("", "\n".join(lines))))
     known = set().union(*(options(run(*words, "--help").stdout) for words in ALL))
-    for words in (["sh", TOP / "scripts/install-framework"], ["sh", TOP / "scripts/docker/build"], ["docker", "run"]):
+    for words in (["sh", TOP / "scripts/install-framework"], ["sh", TOP / "scripts/docker/build"], ["docker", "run"],
+                  ["srun"], ["sbatch"]):
         known |= options(subprocess.run([*words, "--help"], capture_output=True, text=True, check=True).stdout)
     known |= {"epochs", "rounds"}  # of the examples in Python, whose --help needs the framework
     assert {"repeats", "accept-new", "root"} <= named
