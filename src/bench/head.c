@@ -14,6 +14,7 @@
 #define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
 #define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
 #define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
+#define FRESH_NS       (ME_NS_PER_S / 50) /* who has spoken within this time has hardly died since */
 #define HEAD           0
 
 struct seat {       /* a rank as the head knows it */
@@ -187,7 +188,7 @@ static void give_sign_of_life(struct me_head *head, int rank)
 {
     struct seat *seat = &head->seats[rank];
     int64_t now_ns = me_clock_mono_ns();
-    if (seat->released || silence_ns(seat) > SILENT_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
+    if (seat->released || silence_ns(seat) > FRESH_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
     me_gather_tell(head->comm, rank, ME_TAG_HERE, NULL, 0);
     seat->spoken_ns = now_ns;
 }

@@ -20,6 +20,7 @@ struct world {
     struct me_role *roles, role;
     bool lost_any;
     bool nothing_left;       /* a requeued job had measured all */
+    struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
@@ -321,6 +322,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     w.options.root = me_root_default();
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
+    if (!rc) rc = me_gather_open(&w.room, err);
     if (!rc) rc = agree(&w, argc, argv, err);
     if (!rc && !w.nothing_left) rc = me_gather_split(comm, &w.data, err);
     if (!rc && !w.nothing_left)
@@ -329,6 +331,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
     if (w.lost_any) leave(&w, rc, err);
+    me_gather_close(&w.room);
     if (w.data != MPI_COMM_NULL) MPI_Comm_free(&w.data);
     free(w.roles);
     free(line);

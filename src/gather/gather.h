@@ -91,7 +91,15 @@ int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_ans
 /* The head's word to all. */
 int me_gather_verdict(MPI_Comm comm, bool *go, const struct me_waiting *waiting, struct me_error *err);
 
-/* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
+/* Where the words lie that are on their way; to be open before any is said. Closing it waits for them: not where ranks
+ * are lost. */
+struct me_gather_room {
+    char *bytes;
+    int size;
+};
+int me_gather_open(struct me_gather_room *room, struct me_error *err);
+void me_gather_close(struct me_gather_room *room);
+/* Sends a message of at most 64 KiB: buffered, returns at once. */
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len);
 /* Is there a message for us, from anyone? Says whose, which and how long; me_gather_take takes it. */
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);
