@@ -214,10 +214,11 @@ static void note_full_disk(const struct me_station *st, bool was_full, struct me
     me_wrongs_append(span->note, sizeof span->note, text);
 }
 
-/* Slurm sends SIGTERM to the workload too, which may end before we hear of it. */
+/* Slurm sends SIGTERM to the workload too, which may end before the head's word, or our own look at it. */
 static void note_foreign_end(const struct me_station *st, struct me_span *span)
 {
-    if (st->stopped && span->exit_status == 256 + SIGTERM && !span->note[0])
+    bool is_stop = st->stopped || me_signals_caught();
+    if (is_stop && span->exit_status == 256 + SIGTERM && !span->note[0])
         snprintf(span->note, sizeof span->note, "interrupted");
 }
 
