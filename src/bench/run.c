@@ -19,7 +19,7 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
-    bool nothing_left;       /* a requeued job had measured all */
+    bool nothing_left; /* a requeued job had measured all */
     struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
     struct me_folder folder; /* what was shipped, on this machine */

@@ -154,9 +154,10 @@ class Slurm:
         return self.run(["squeue", "-h", "-r", "-t", "all", "-j", str(array), "-o", "%A %T"]).out
 
     def hurry(self, job):
-        """A requeued job begins when the credentials of its first life have run out; nobody need wait longer."""
+        """A requeued job begins when the credentials of its first life have run out; nobody need wait that long. Within
+        the second in which they were revoked its nodes would refuse it."""
         assert me_test.wait_until(lambda: self.state(job) in ("PENDING", "RUNNING"), 20, 0.1)
-        self.run(["scontrol", "update", f"JobId={job}", "StartTime=now"])
+        self.run(["scontrol", "update", f"JobId={job}", "StartTime=now+2"])
 
     def said(self, job):
         path = Path(self.cluster.work, f"slurm-{job}.out")

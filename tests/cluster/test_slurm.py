@@ -159,7 +159,7 @@ def in_repeat(slurm, name, number, hosts):
     """Waits until the hosts are in that repeat for a moment."""
     def is_there():
         return all(f"sleep 1.{number}" in slurm.cluster[host].processes().values() for host in hosts)
-    assert me_test.wait_until(is_there, 20), name
+    assert me_test.wait_until(is_there, 40), (name, slurm.logs())
     time.sleep(0.3)
 
 
@@ -168,9 +168,8 @@ def test_scancel_keeps_what_was_measured(slurm):
                        "exec sleep 1.$ME_REPEAT")
     in_repeat(slurm, "cancelled", 2, ("n1", "n2"))
     slurm.run(["scancel", str(job)], check=True)
-    result = None
     assert slurm.wait(job) == "CANCELLED"
-    assert me_test.wait_until(lambda: "interrupted; see" in slurm.said(job)), slurm.said(job)
+    assert me_test.wait_until(lambda: "interrupted; see" in slurm.said(job), 30), slurm.said(job)
     result = read(slurm.cluster, "cancelled")
     assert result.attrs["status"] == "interrupted" and set(result.machines.status) == {"interrupted"}
     check_power(result, ("n1", "n2"), 1.1)
