@@ -33,11 +33,26 @@ enum me_part {
 };
 struct me_parts {
     struct me_buffer part[ME_PART_COUNT];
+    char kept
+        [4096]; /* the file of series that stay here; "": none. It goes (remove) if no result comes to link to it */
 };
+/* Where a machine's series stay, if not in the result: a file of their own, in EXPERIMENT/series/ where the machine sees
+ * the head's folder, else in its own folder for journals (me_journal_dir); under one name in both, and by that name
+ * the result links to EXPERIMENT/series/. Where it cannot be written the series are sent after all. */
+struct me_series_place {
+    bool local;         /* in any case; else only what is larger than `limit` */
+    uint64_t limit;     /* bytes, compressed */
+    const char *folder; /* the experiment's */
+    const char *run_id;
+};
+/* On the head before the ranks need it, and at the end: a file that shows who sees this folder. */
+int me_series_place_show(const struct me_series_place *place, struct me_error *err);
+void me_series_place_hide(const struct me_series_place *place);
+
 /* Of a record or a journal as bytes. A machine that told nothing, or what cannot be read, is lost and its row says
- * why. -1: no memory; the parts are empty then. */
-int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len, struct me_parts *out,
-                  struct me_error *err);
+ * why. A `place` of NULL: all series are sent. -1: no memory; the parts are empty then. */
+int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len,
+                  const struct me_series_place *place, struct me_parts *out, struct me_error *err);
 void me_parts_release(struct me_parts *parts); /* NULL-safe */
 
 struct me_assembly_options {
@@ -75,6 +90,13 @@ int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, siz
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
                        struct me_error *err);
 void me_assembly_release(struct me_assembly *assembly); /* NULL-safe */
+
+/* Was this run cut off (note "interrupted"), so that --resume measures its repeat again? */
+bool me_assembly_is_cut_off(const struct me_row_repeat *row);
+
+/* Which of a run's repeats 1..total, whose numbers stand behind `first`, the result has of a machine: me_repeats_has. */
+int me_assembly_done(const struct me_result *result, int machine_id, int first, int total, char *set,
+                     size_t size, struct me_error *err);
 
 /* For --append, before anything is run: may what comes be added to what is there? What only the machines
  * can tell (boot ids, channels) is looked at afterwards. */

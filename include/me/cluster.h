@@ -25,12 +25,15 @@ struct me_machine {
     double pue;            /* NaN if none */
     char *external;        /* the user's own meters, one a line; NULL if none */
     char *python;          /* an interpreter or a virtual environment there; NULL if none */
+    char *docker_image;    /* with run_docker: its image; NULL: the cluster's */
 };
 
 struct me_cluster {
-    char *source;   /* the config's path, "-" or "(text)", for messages */
-    bool run_local; /* machine 0 measures too */
-    bool run_docker;
+    char *source;                /* the config's path, "-" or "(text)", for messages */
+    bool run_local;              /* machine 0 measures too */
+    bool run_docker;             /* each machine's rank runs in a container there */
+    char *docker_image;          /* of all machines that name none; NULL: by framework and version */
+    char *docker_options;        /* more words for `docker run`, one a line; NULL: none */
     struct me_machine *machines; /* the remote machines in order of the config */
     size_t count;
     struct me_machine local;                 /* machine 0: an entry with machine_id 0, or defaults */

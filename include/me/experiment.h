@@ -9,12 +9,14 @@
  * me_bench_options_own in the whole. */
 struct me_bench_options {
     struct me_options_experiment experiment;
-    bool append, force;
+    bool append, force, resume;
     bool shared; /* other jobs may write into the experiment too: append, or create where nothing is yet */
     const char *progress; /* auto, lines, none */
     const char *root;
     double lost_after_s;
-    const char *folder; /* EXPERIMENT */
+    const char *series;      /* gather, or local: they stay where they were measured */
+    double series_limit_mib; /* of a machine; larger ones stay there too */
+    const char *folder;      /* EXPERIMENT */
 };
 extern const struct me_option me_bench_options_own[];
 void me_bench_options_defaults(struct me_bench_options *options);

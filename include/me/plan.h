@@ -62,8 +62,11 @@ struct me_plan_machine {
     char grid_source[160]; /* table or config, year, basis: see me/carbon.h */
     char basis[16];        /* of grid_g_per_kwh: "life-cycle", "direct", "as given"; "" if unknown */
     double pue;
-    char external[512]; /* the user's own meters there, one a line; "": those of the plan */
-    char python[512];   /* an interpreter or a virtual environment there; "": the plan's */
+    char external[512];    /* the user's own meters there, one a line; "": those of the plan */
+    char python[512];      /* an interpreter or a virtual environment there; "": the plan's */
+    char engine[64];       /* "docker 20.10.24": what its rank's container runs in; "": no container */
+    char image[256];       /* of the container, as the user or the default names it */
+    char image_digest[72]; /* "sha256:...": the registry's digest of it, else its id */
     enum me_machine_status status;
     char reason[256];
     struct me_batch_node node; /* in a job */
@@ -88,6 +91,7 @@ struct me_plan {
     char external[512]; /* "": none */
     char events[512];   /* "": the default set */
     bool run_local;     /* rank 0 measures */
+    bool run_docker;    /* ranks that measure run in containers: rank 0, the head, is none of them */
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;

@@ -69,8 +69,17 @@ struct me_log { /* what the workload printed */
     size_t len;
 };
 
+/* The machine's CLOCK_MONOTONIC beside the head's clock (unix time), as messages there and back showed it. */
+struct me_clock_offset {
+    bool known;
+    int64_t mono_minus_head_ns;
+    int64_t bound_ns; /* by how much that may be wrong: half the shortest way there and back */
+};
+enum me_clock_when { ME_CLOCK_START, ME_CLOCK_END, ME_CLOCK_COUNT };
+
 struct me_record {
     struct me_facts facts;
+    struct me_clock_offset clocks[ME_CLOCK_COUNT];
     struct me_channel *channels;
     size_t channel_count;
     struct me_series series;
@@ -101,6 +110,8 @@ void me_record_put_span(struct me_buffer *out, const struct me_span *span);
 void me_record_put_region(struct me_buffer *out, const struct me_region_call *call);
 void me_record_put_metric(struct me_buffer *out, const struct me_metric *metric);
 void me_record_put_log(struct me_buffer *out, const struct me_log *log);
+void me_record_put_clock(struct me_buffer *out, enum me_clock_when when,
+                         const struct me_clock_offset *offset);
 void me_record_put_end(struct me_buffer *out, enum me_machine_status status, const char *reason);
 
 /* Reads a stream. A stream that is cut off, or damaged from some chunk on, gives what stands before

@@ -15,6 +15,8 @@ struct me_remote_options {
     /* Asks a person for the passphrase of a key file; NULL or false: cannot ask. The text is
      * overwritten after use. May be called by several threads. */
     bool (*ask)(void *context, const char *prompt, char *text, size_t size);
+    /* Hears what a command there prints, as it comes, beside exec's buffers; NULL: nobody. By several threads. */
+    void (*heard)(void *context, const char *bytes, size_t len);
     void *context;
     const atomic_bool *cancel; /* NULL; or: once it is true, every wait ends with an error */
 };

@@ -21,6 +21,10 @@ struct me_row_machine {
     char basis[16]; /* of the grid intensity: life-cycle, direct, as given */
     double pue;
     char sampler[96]; /* its rate, and below 5 ms whether it ran ahead of the workload */
+    char engine[64], image[256], image_digest[72]; /* of the container that its rank ran in; "": in none */
+    /* How far its clock was ahead of the head's, and by how much that may be wrong; NaN: not known. */
+    double clock_offset_start_s, clock_bound_start_s, clock_offset_end_s, clock_bound_end_s;
+    char series_file[256]; /* where its samples lie, if not in this file: "n1:/root/..."; "" */
 };
 struct me_row_channel {
     int32_t machine_id;
@@ -48,6 +52,8 @@ struct me_row_repeat { /* one row a phase; those of phase "run" are what is rank
     char workload[96]; /* what ran: "keras", "gemm --precision single", "command" */
     char region[48];   /* the region of it that is compared, see /regions; "": the whole run */
     double cpu_share;  /* the workload's CPU time over that of the whole machine; NaN where not known */
+    double clock_offset_s,
+        clock_bound_s; /* of the machine's clock at its begin, from the head's; NaN: not known */
 };
 struct me_row_energy { /* every channel of every phase, counted or not */
     int32_t machine_id, repeat;

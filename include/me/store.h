@@ -13,10 +13,18 @@ int me_store_write(const char *path, const struct me_result *result, struct me_e
  * compressed where they were measured, travel so, and are copied into the result as they are. */
 int me_store_image(const struct me_result *result, struct me_buffer *out, struct me_error *err);
 
+/* Puts bytes where `path` says, as me_store_write does. */
+int me_store_save(const char *path, const struct me_buffer *bytes, struct me_error *err);
+
 /* Such a file, wherever its bytes are; `read` returns 0 or an errno. */
 struct me_store_image {
     int32_t machine_id;
     int add; /* to the numbers of its repeats; idle's stays 0 */
+    /* If not NULL the bytes are not here: the result links to this file, by a path relative to its own, for these
+     * repeats; size, read and context are not used. */
+    const char *link;
+    const int *repeats;
+    size_t repeat_count;
     uint64_t size;
     int (*read)(void *context, uint64_t at, void *bytes, size_t len);
     void *context;
@@ -54,8 +62,10 @@ int me_store_read(const char *path, bool with_series, struct me_result *out, str
  * too: what a kill left never stops a new run. */
 struct me_lock;
 struct me_lock_options {
-    const char *path;                            /* of the result */
-    double wait_s;                               /* how long to wait for another writer */
+    const char *path; /* of the result */
+    double wait_s;    /* how long to wait for another writer */
+    double
+        stale_s; /* untouched for so long, a lock is a dead one's; 0: 15, many times what it takes to touch it */
     void (*say)(void *context, const char *who); /* we wait for: "n1 (process 77)"; NULL: nobody hears it */
     bool (*look)(void *context);                 /* called while it waits; false: no longer. NULL: wait */
     void *context;

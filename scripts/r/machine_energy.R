@@ -88,8 +88,14 @@ me_series <- function(path, machine_id, repeat_number) {
   opened <- me_open(path)
   on.exit(opened$file$close_all())
   name <- sprintf("series/%d/%d", as.integer(machine_id), as.integer(repeat_number))
-  if (!opened$file$exists(name)) stop(path, ": no samples at ", name, call. = FALSE)
-  group <- opened$file[[name]]
+  above <- dirname(name)
+  if (!opened$file$exists(above) || !(basename(name) %in% names(opened$file[[above]])))
+    stop(path, ": no samples at ", name, call. = FALSE)
+  group <- tryCatch(opened$file[[name]], error = function(problem) {
+    # A link to a file of its own, which stayed on its machine (--series local).
+    stop(path, ": the file with ", name, " is not there: copy it from its machine (column series_file of machines) ",
+         "into ", file.path(dirname(me_path(path)), "series"), call. = FALSE)
+  })
   channels <- me_plain(hdf5r::h5attr(group, "channels"))
   time_ns <- group[["time_ns"]][]
   # HDF5 counts dimensions from the slowest, R from the fastest: hdf5r gives channels x samples.

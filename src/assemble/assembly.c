@@ -113,7 +113,9 @@ struct seat {
     struct me_buffer rows;
     struct me_stream series, logs;
     bool has_rows, ended;
-    int id; /* of the machine in the result */
+    int id;         /* of the machine in the result */
+    char link[200]; /* to series that stay on their machine, of these repeats */
+    int *repeats;
 };
 
 struct me_assembly {
@@ -138,6 +140,7 @@ void me_assembly_release(struct me_assembly *assembly)
         me_buffer_release(&assembly->seats[i].rows);
         me_stream_release(&assembly->seats[i].series);
         me_stream_release(&assembly->seats[i].logs);
+        free(assembly->seats[i].repeats);
     }
     free(assembly->seats);
     me_spool_release(&assembly->series);
@@ -244,7 +247,7 @@ int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, siz
     size_t place;
     struct me_parts parts = {0};
     if (find_place(assembly->plan, id, &place, err)) return -1;
-    int rc = me_parts_make(&assembly->plan->machines[place], bytes, len, &parts, err);
+    int rc = me_parts_make(&assembly->plan->machines[place], bytes, len, NULL, &parts, err);
     for (int i = 0; !rc && i < ME_PART_COUNT; i++)
         rc =
             me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true, err);
@@ -335,19 +338,30 @@ static void look(void *context)
     if (assembly->options.look) assembly->options.look(assembly->options.context);
 }
 
-static size_t list_images(const struct me_assembly *assembly, struct me_store_image *images)
+/* What stays on its machine is linked to. */
+static int list_images(const struct me_assembly *assembly, struct me_store_image *images, size_t *count,
+                       struct me_error *err)
 {
-    size_t count = 0;
     for (size_t i = 0; i < assembly->plan->count; i++) {
         struct seat *seat = &assembly->seats[i];
+        int id = assembly->plan->machines[i].id;
         if (!seat->ended || !seat->series.size) continue;
-        images[count++] = (struct me_store_image){.machine_id = seat->id,
-                                                  .add = assembly->shifted,
-                                                  .size = seat->series.size,
-                                                  .read = me_stream_read,
-                                                  .context = &seat->series};
+        struct me_store_image *image = &images[(*count)++];
+        *image = (struct me_store_image){.machine_id = seat->id,
+                                         .add = assembly->shifted,
+                                         .size = seat->series.size,
+                                         .read = me_stream_read,
+                                         .context = &seat->series};
+        free(seat->repeats);
+        seat->repeats = NULL;
+        if (me_series_place_link(&seat->series, seat->link, sizeof seat->link, &seat->repeats,
+                                 &image->repeat_count))
+            return me_fail(err, ME_E_RUN, "the samples of machine %d are damaged", id);
+        if (!seat->link[0]) continue;
+        image->link = seat->link;
+        image->repeats = seat->repeats;
     }
-    return count;
+    return 0;
 }
 
 /* Writes the file; where the disk is full, once more without what the workloads printed. */
@@ -357,16 +371,16 @@ static int write_file(struct me_assembly *assembly, const struct me_result *whol
     struct me_store_image *images = calloc(assembly->plan->count + 1, sizeof *images);
     if (!images) return me_fail(err, ME_E_RUN, "no memory for the result");
     int disk = 0;
-    const struct me_store_extras extras = {.base = adds ? assembly->path : NULL,
-                                           .drops = merge->drops,
-                                           .drop_count = merge->drop_count,
-                                           .images = images,
-                                           .count = list_images(assembly, images),
-                                           .confirm = confirm,
-                                           .look = look,
-                                           .context = assembly,
-                                           .disk = &disk};
-    int rc = me_store_write_with(assembly->path, whole, &extras, err);
+    struct me_store_extras extras = {.base = adds ? assembly->path : NULL,
+                                     .drops = merge->drops,
+                                     .drop_count = merge->drop_count,
+                                     .images = images,
+                                     .confirm = confirm,
+                                     .look = look,
+                                     .context = assembly,
+                                     .disk = &disk};
+    int rc = list_images(assembly, images, &extras.count, err);
+    if (!rc) rc = me_store_write_with(assembly->path, whole, &extras, err);
     if (rc && (disk == ENOSPC || disk == EDQUOT) && assembly->logs.size) {
         drop_logs(assembly);
         rc = me_store_write_with(assembly->path, whole, &extras, err);

@@ -1,4 +1,5 @@
 #include "merge.h"
+#include "me/assembly.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ static bool is_run(const struct me_row_repeat *row)
     return !strcmp(row->phase, me_phase_name(ME_PHASE_RUN));
 }
 
-bool me_merge_is_cut_off(const struct me_row_repeat *row)
+bool me_assembly_is_cut_off(const struct me_row_repeat *row)
 {
     return is_run(row) && !strncmp(row->note, CUT_OFF, strlen(CUT_OFF));
 }
@@ -140,8 +141,8 @@ static void number(const struct me_result *base, struct me_result *fresh, struct
 static void choose(const struct me_row_repeat *old, const struct me_row_repeat *row, struct keys *of_base,
                    struct keys *of_fresh)
 {
-    bool again =
-        me_merge_is_cut_off(old) && !me_merge_is_cut_off(row) && old->start_unix_ns != row->start_unix_ns;
+    bool again = me_assembly_is_cut_off(old) && !me_assembly_is_cut_off(row) &&
+                 old->start_unix_ns != row->start_unix_ns;
     struct keys *keys = again ? of_base : of_fresh;
     keys->keys[keys->count++] = key_of(row->machine_id, row->repeat, row->phase);
 }
@@ -242,4 +243,19 @@ int me_merge(struct me_result *base, struct me_result *fresh, struct me_merge *m
     me_result_merge_jobs(base, fresh);
     if (sort_out(base, fresh, merge)) return me_fail(err, ME_E_RUN, "no memory to merge");
     return append(base, fresh, err);
+}
+
+int me_assembly_done(const struct me_result *result, int machine_id, int first, int total, char *set,
+                     size_t size, struct me_error *err)
+{
+    bool *there = calloc((size_t)total + 1, sizeof *there);
+    if (!there) return me_fail(err, ME_E_RUN, "no memory for %d repeats", total);
+    for (size_t i = 0; i < result->repeat_count; i++) {
+        const struct me_row_repeat *row = &result->repeats[i];
+        if (row->machine_id != machine_id || !is_run(row) || me_assembly_is_cut_off(row)) continue;
+        if (row->repeat > first && row->repeat - first <= total) there[row->repeat - first - 1] = true;
+    }
+    me_repeats_put(there, total, set, size);
+    free(there);
+    return 0;
 }

@@ -17,7 +17,5 @@ struct me_merge {
 /* A repeat that both have stays as the base has it, but for one that was cut off in it (note "interrupted") and was
  * measured again. A machine that told nothing now stays as it was. `fresh` is changed. -1: it is not the same work. */
 int me_merge(struct me_result *base, struct me_result *fresh, struct me_merge *merge, struct me_error *err);
-/* Was this run row cut off, so that the repeat is to be measured again? */
-bool me_merge_is_cut_off(const struct me_row_repeat *row);
 
 #endif

@@ -44,8 +44,8 @@ static int fail_memory(const struct me_plan_machine *machine, struct me_error *e
     return me_fail(err, ME_E_RUN, "no memory for the result of machine %d", machine->id);
 }
 
-int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len, struct me_parts *out,
-                  struct me_error *err)
+int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size_t len,
+                  const struct me_series_place *place, struct me_parts *out, struct me_error *err)
 {
     struct me_record record = {0};
     struct me_result result = {0};
@@ -57,12 +57,13 @@ int me_parts_make(const struct me_plan_machine *machine, const void *bytes, size
     if (len && !there)
         snprintf(judged.reason, sizeof judged.reason, "its record cannot be read: %.200s", damage.text);
     int rc = me_result_add(&result, &judged, there ? &record : NULL, 0, err);
-    if (!rc) {
-        me_message_encode(&result, &parts.part[ME_PART_ROWS]);
-        put_logs(&record, &parts.part[ME_PART_LOGS]);
-    }
+    if (!rc) put_logs(&record, &parts.part[ME_PART_LOGS]);
     if (there) me_record_release(&record);
-    if (!rc && result.series_count) rc = me_store_image(&result, &parts.part[ME_PART_SERIES], err);
+    if (!rc && result.series_count) {
+        rc = me_store_image(&result, &parts.part[ME_PART_SERIES], err);
+        if (!rc) me_series_place_keep(place, &result.machines[0], &result, &parts);
+    }
+    if (!rc) me_message_encode(&result, &parts.part[ME_PART_ROWS]);
     for (int i = 0; !rc && i < ME_PART_COUNT; i++)
         if (parts.part[i].failed) rc = fail_memory(machine, err);
     me_result_release(&result);

@@ -101,7 +101,8 @@ void me_allocation_ask(struct me_plan *plan)
     free(nodes);
 }
 
-int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, struct me_error *err)
+int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, bool *nothing_left,
+                         struct me_error *err)
 {
     struct me_workloads list;
     struct me_result result = {0};
@@ -113,7 +114,10 @@ int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, stru
     if (done)
         fprintf(out, "me_bench: job %s was requeued and goes on: %d of its %d repeat%s had been measured\n",
                 plan->job.id, done, plan->repeats, plan->repeats == 1 ? "" : "s");
+    *nothing_left = done == plan->repeats;
     plan->repeats -= done;
+    for (size_t i = 0; *nothing_left && i < plan->count; i++)
+        snprintf(plan->machines[i].done, sizeof plan->machines[i].done, "%s", ME_REPEATS_ALL);
     return 0;
 }
 

@@ -10,8 +10,9 @@
  * the start. Takes tens of milliseconds, and at most some seconds where Slurm does not answer. */
 void me_allocation_ask(struct me_plan *plan);
 /* A requeued job goes on where it stopped: takes off the plan's repeats what the result at `path` has of it already.
- * None left: the job is done. Nothing for others. */
-int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, struct me_error *err);
+ * None left: all machines' `done` says so too. Nothing for others. */
+int me_allocation_resume(struct me_plan *plan, const char *path, FILE *out, bool *nothing_left,
+                         struct me_error *err);
 /* Its own meter before the first phase and behind the last one; and who shares our nodes by then. `hasty`: little time
  * is left. */
 void me_allocation_begin(struct me_plan *plan);

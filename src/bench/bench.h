@@ -9,8 +9,11 @@
  *   maker.c     a measuring rank: its record becomes rows, series and logs, the parts that it sends
  *   head.c      rank 0: lets all start together, shows progress, stops, takes the parts; knows who is
  *               lost by their silence
+ *   tether.c    me_bench --tether: what ends a container when mpirun has ended
  *   check.c     me_bench --check: can this machine run a workload?
  *   leftover.c  me_bench --journal: what a run that was cut off left here
+ *   resume.c    --resume: what is missing, and is it the same work?
+ *   guard.c     between Open MPI and a rank, so that the death of one does not end all
  *   leave.c     the end where ranks are lost
  *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
@@ -82,6 +85,19 @@ int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
 bool me_leftover_is_wanted(int argc, char **argv);
 int me_leftover_run(int argc, char **argv, struct me_error *err);
 
+/* resume.c. Before MPI starts, on the first rank: `me recover`, which takes in what journals hold; tells its own lines. */
+void me_resume_recover(const char *folder);
+/* Is it the work of `before`, the plan that was kept? Then it gets that one's numbers. */
+int me_resume_check(const struct me_plan *before, struct me_plan *plan, struct me_error *err);
+/* Fills in what the result has of each machine. */
+int me_resume_fill(struct me_plan *plan, const char *folder, bool *nothing_left, struct me_error *err);
+/* Of the machines that have measured all. */
+void me_resume_stand_aside(const struct me_plan *plan, struct me_role *roles, int ranks);
+
+/* tether.c, without MPI too. Returns the exit code, or -1 with err. */
+bool me_tether_is_wanted(int argc, char **argv);
+int me_tether_run(char **argv, struct me_error *err);
+
 /* The other side of a station: what lets it start and what can stop it. */
 struct me_link {
     void *context;
@@ -91,6 +107,8 @@ struct me_link {
     bool (*tick)(struct me_link *link, const struct me_progress *now);
     /* Called several times a second while meters are waited for; false: stop. */
     bool (*wait)(struct me_link *link);
+    /* How do this machine's clock and the head's stand to each other? Takes 0.3 s at most; false: not known. */
+    bool (*clock)(struct me_link *link, struct me_clock_offset *offset);
 };
 
 /* station.c. Measures and fills `record` (also when it fails or is stopped: then the record says
@@ -130,19 +148,27 @@ struct me_follow {
     bool stopped;
     bool lost_any; /* the head said so, or it is gone: MPI_Finalize would wait for ever */
     double lost_after_s;
-    int64_t heard_ns; /* of the head */
-    int64_t told_ns;  /* when progress was last sent */
+    int64_t heard_ns;    /* of the head */
+    int64_t told_ns;     /* when progress was last sent */
+    struct me_ping pong; /* the head's last answer */
 };
 struct me_link me_follow_link(struct me_follow *follow);
-/* Evaluates the record (NULL: this rank stood aside) and releases it, sends its parts and waits for the head's word: may
- * the journal go? */
-int me_follow_finish(struct me_follow *follow, const struct me_plan_machine *machine,
-                     struct me_buffer *record, bool *stored, struct me_error *err);
+/* Evaluates the record, sends its parts (NULL: this rank stood aside), and waits for the head's word: may the journal
+ * go? */
+struct me_maker_input;
+int me_follow_finish(struct me_follow *follow, const struct me_maker_input *input, bool *stored,
+                     struct me_error *err);
 
 /* maker.c: me_parts_make in a thread of its own, since it may take long; `waiting` is called meanwhile. */
 struct me_parts;
-int me_maker_run(const struct me_plan_machine *machine, const struct me_buffer *record,
-                 struct me_parts *parts, void (*waiting)(void *), void *context, struct me_error *err);
+struct me_series_place;
+struct me_maker_input {
+    const struct me_plan_machine *machine;
+    struct me_buffer *record; /* released when it is evaluated */
+    const struct me_series_place *place;
+};
+int me_maker_run(const struct me_maker_input *input, struct me_parts *parts, void (*waiting)(void *),
+                 void *context, struct me_error *err);
 
 /* progress.c: one line a machine on a terminal, plain lines elsewhere. */
 struct me_progress_view;
@@ -154,6 +180,9 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 void me_signals_watch(void);
 int me_signals_caught(void);    /* the signal's number, or 0; SIGTERM too where our parent has died */
 bool me_signals_orphaned(void); /* who started us has died, and with it the way to the head */
+
+/* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
+void me_guard(char **argv);
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
 void me_leave(bool is_head, int code);

@@ -11,6 +11,8 @@
 #define WAIT_EVERY_NS  (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
 #define PULL_EVERY_NS  (ME_NS_PER_S / 5000)  /* while pieces are on their way */
 #define PULLS_MAX      32                    /* pieces in hand at once: 8 MiB */
+#define LISTEN_NS      (ME_NS_PER_S / 5000)  /* for another ping, */
+#define LISTEN_MOST_NS (ME_NS_PER_S / 200)   /* and for all that come one after the other */
 #define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
 #define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
 #define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
@@ -36,6 +38,8 @@ struct me_head {
     double lost_after_s;
     double
         kill_wait_s; /* srun's ranks: from SIGTERM to SIGKILL; NaN: mpirun started us, or it is not known */
+    int64_t unix_minus_mono_ns; /* the head's clock, that of the others is compared with: it does not jump */
+    int64_t pinged_ns;          /* when somebody last asked for it */
     struct seat *seats;
     struct me_progress_view *view;
 };
@@ -58,6 +62,7 @@ int me_head_create(struct me_head **out, MPI_Comm comm, MPI_Comm data, const str
     head->data = data;
     head->lost_after_s = options->lost_after_s;
     head->kill_wait_s = plan->job.id[0] && me_slurm_is_step() ? plan->job.kill_wait_s : NAN;
+    head->unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
     MPI_Comm_size(comm, &head->ranks);
     head->seats = calloc((size_t)head->ranks, sizeof *head->seats);
     if (!head->seats) {
@@ -124,6 +129,15 @@ static void look_for_signal(struct me_head *head)
 
 /* --- hearing and answering --------------------------------------------------------------------- */
 
+static void answer_ping(struct me_head *head, int rank)
+{
+    struct me_ping ping;
+    me_gather_take(head->comm, rank, ME_TAG_PING, &ping, sizeof ping);
+    head->pinged_ns = me_clock_mono_ns();
+    ping.head_unix_ns = head->pinged_ns + head->unix_minus_mono_ns;
+    me_gather_tell(head->comm, rank, ME_TAG_PONG, &ping, sizeof ping);
+}
+
 static void take_message(struct me_head *head, int rank, enum me_tag tag)
 {
     struct me_progress progress;
@@ -143,6 +157,10 @@ static void take_message(struct me_head *head, int rank, enum me_tag tag)
     case ME_TAG_HERE:
         me_gather_take(head->comm, rank, tag, NULL, 0);
         break;
+    case ME_TAG_PING:
+        answer_ping(head, rank);
+        break;
+    case ME_TAG_PONG:
     case ME_TAG_GO:
     case ME_TAG_STOP:
     case ME_TAG_RELEASE:
@@ -193,11 +211,15 @@ static void give_sign_of_life(struct me_head *head, int rank)
     seat->spoken_ns = now_ns;
 }
 
+/* Who asks for the time asks several times, and learns the more the sooner it is answered. */
 static void take_all(struct me_head *head)
 {
     int rank, len;
     enum me_tag tag;
-    while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag);
+    int64_t end_ns = me_clock_mono_ns() + LISTEN_MOST_NS;
+    do {
+        while (me_gather_look(head->comm, &rank, &tag, &len)) take_message(head, rank, tag);
+    } while (me_clock_mono_ns() < head->pinged_ns + LISTEN_NS && me_clock_mono_ns() < end_ns);
 }
 
 static void look(struct me_head *head)
@@ -234,9 +256,17 @@ static bool head_wait(struct me_link *link)
     return !((struct me_head *)link->context)->stopped;
 }
 
+static bool head_clock(struct me_link *link, struct me_clock_offset *offset)
+{
+    const struct me_head *head = link->context;
+    *offset = (struct me_clock_offset){.known = true, .mono_minus_head_ns = -head->unix_minus_mono_ns};
+    return true;
+}
+
 struct me_link me_head_link(struct me_head *head)
 {
-    return (struct me_link){.context = head, .ready = head_ready, .tick = head_tick, .wait = head_wait};
+    return (struct me_link){
+        .context = head, .ready = head_ready, .tick = head_tick, .wait = head_wait, .clock = head_clock};
 }
 
 /* --- the end ----------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* Leaving where ranks are lost. MPI_Finalize would wait for them without end, MPI_Abort ends nobody where a job goes on
- * without its dead (orte_enable_recovery), and an mpirun of Open MPI 4 that misses a daemon does not end by itself. */
+/* Leaving where ranks are lost. MPI_Finalize would wait for them without end, and an mpirun of Open MPI 4 that misses a
+ * daemon does not end by itself. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,8 +9,9 @@
 #include <unistd.h>
 #include "bench.h"
 
-#define OTHERS_MS         300  /* the others leave too; then mpirun is asked to, */
-#define LAUNCHER_GRACE_MS 4000 /* and so long later it is killed: its daemons see that, and end too */
+#define OTHERS_MS         300  /* the others leave too, and remove their journals */
+#define LAUNCHER_GRACE_MS 4000 /* mpirun ends by itself then, or at SIGTERM, or so long later by SIGKILL */
+#define LAUNCHER_TERM_MS  3000
 
 static bool is_launcher(pid_t pid)
 {
@@ -27,41 +28,65 @@ static bool is_launcher(pid_t pid)
     return false;
 }
 
+static pid_t parent_of(pid_t pid)
+{
+    char path[32], text[512];
+    int parent = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file) fclose(file);
+    text[n] = '\0';
+    const char *paren = strrchr(text, ')');
+    return paren && sscanf(paren + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+/* Behind our guard, if we have one; 0: we were started in another way. */
+static pid_t find_launcher(void)
+{
+    pid_t parent = getppid();
+    if (parent > 1 && is_launcher(parent)) return parent;
+    parent = parent > 1 ? parent_of(parent) : 0;
+    return parent > 1 && is_launcher(parent) ? parent : 0;
+}
+
 static bool has_ended(int pidfd, int wait_ms)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
     return poll(&end, 1, wait_ms) > 0;
 }
 
-/* By a process that is nobody's child any more and holds none of our files: the launcher waits for their end. */
-static void watch_launcher(int pidfd)
+static void see_off(int pidfd)
 {
-    pid_t child = fork();
+    if (has_ended(pidfd, LAUNCHER_GRACE_MS)) return;
+    syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
+    if (has_ended(pidfd, LAUNCHER_TERM_MS)) return;
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* By a process that is nobody's child any more and holds none of our files: the launcher waits for their end. */
+static void watch_launcher(void)
+{
+    pid_t launcher = find_launcher();
+    int pidfd = launcher ? (int)syscall(SYS_pidfd_open, launcher, 0) : -1;
+    pid_t child = pidfd < 0 ? -1 : fork();
     if (child == 0) {
         if (setsid() < 0 || fork()) _exit(0);
         dup2(pidfd, 0);
         closefrom(1);
-        if (!has_ended(0, LAUNCHER_GRACE_MS)) syscall(SYS_pidfd_send_signal, 0, SIGKILL, NULL, 0);
+        see_off(0);
         _exit(0);
     }
     if (child > 0) waitpid(child, NULL, 0);
-}
-
-/* While we still live: of a job that goes on without its dead it would tell the exit status 0 when we have gone. */
-static void end_launcher(void)
-{
-    pid_t launcher = getppid();
-    int pidfd = is_launcher(launcher) ? (int)syscall(SYS_pidfd_open, launcher, 0) : -1;
-    if (pidfd < 0) return;
-    poll(NULL, 0, OTHERS_MS);
-    watch_launcher(pidfd);
-    syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, NULL, 0);
-    has_ended(pidfd, LAUNCHER_GRACE_MS / 2);
+    if (pidfd >= 0) close(pidfd);
 }
 
 void me_leave(bool is_head, int code)
 {
     fflush(NULL);
-    if (is_head) end_launcher();
+    if (is_head) {
+        poll(NULL, 0, OTHERS_MS);
+        watch_launcher();
+    }
     _exit(code);
 }

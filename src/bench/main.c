@@ -34,7 +34,8 @@ static char **copy_vector(int argc, char **argv)
     return copy;
 }
 
-static int check_line(int argc, char **argv, struct me_operands *operands, struct me_error *err)
+static int check_line(int argc, char **argv, struct me_bench_options *given, struct me_operands *operands,
+                      struct me_error *err)
 {
     struct me_bench_options options;
     char **line = copy_vector(argc, argv);
@@ -45,6 +46,7 @@ static int check_line(int argc, char **argv, struct me_operands *operands, struc
     if (!rc) rc = me_experiment_check_choice(&options.experiment, err);
     if (!rc) rc = me_experiment_check(&options.experiment, err);
     free(line);
+    *given = options;
     return rc;
 }
 
@@ -77,12 +79,17 @@ int main(int argc, char **argv)
 {
     struct me_error err = {0};
     struct me_operands operands;
+    struct me_bench_options options;
+    if (me_tether_is_wanted(argc, argv)) {
+        int code = me_tether_run(argv, &err);
+        return code < 0 ? say(&err) : code;
+    }
     if (me_check_is_wanted(argc, argv)) {
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;
     }
     if (me_leftover_is_wanted(argc, argv)) return me_leftover_run(argc, argv, &err) ? say(&err) : 0;
-    if (check_line(argc, argv, &operands, &err)) return say(&err);
+    if (check_line(argc, argv, &options, &operands, &err)) return say(&err);
     if (operands.help || operands.version) {
         if (operands.help)
             me_bench_help(stdout);
@@ -91,7 +98,9 @@ int main(int argc, char **argv)
         return 0;
     }
     int granted;
+    me_guard(argv);
     me_signals_watch(); /* before MPI: a stop may come while the other ranks still start */
+    if (options.resume && is_first_rank()) me_resume_recover(options.folder);
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted)) {
         fprintf(stderr, "me_bench: MPI did not start; start it with mpirun or srun --mpi=pmix\n");
         return ME_E_RUN;

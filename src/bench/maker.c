@@ -8,8 +8,7 @@
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
 
 struct maker {
-    const struct me_plan_machine *machine;
-    const struct me_buffer *record;
+    const struct me_maker_input *input;
     struct me_parts *parts;
     struct me_error *err;
     int rc;
@@ -19,8 +18,10 @@ struct maker {
 static void *make(void *context)
 {
     struct maker *maker = context;
-    maker->rc =
-        me_parts_make(maker->machine, maker->record->data, maker->record->len, maker->parts, maker->err);
+    const struct me_maker_input *input = maker->input;
+    maker->rc = me_parts_make(input->machine, input->record->data, input->record->len, input->place,
+                              maker->parts, maker->err);
+    me_buffer_release(input->record);
     atomic_store(&maker->done, true);
     return NULL;
 }
@@ -36,11 +37,11 @@ static int start(pthread_t *thread, struct maker *maker)
     return failed;
 }
 
-int me_maker_run(const struct me_plan_machine *machine, const struct me_buffer *record,
-                 struct me_parts *parts, void (*waiting)(void *), void *context, struct me_error *err)
+int me_maker_run(const struct me_maker_input *input, struct me_parts *parts, void (*waiting)(void *),
+                 void *context, struct me_error *err)
 {
     pthread_t thread;
-    struct maker maker = {.machine = machine, .record = record, .parts = parts, .err = err};
+    struct maker maker = {.input = input, .parts = parts, .err = err};
     if (start(&thread, &maker)) { /* then the others hear nothing of us for a while */
         make(&maker);
         return maker.rc;

@@ -17,7 +17,8 @@ static bool same_machine(const struct me_hello *a, const struct me_hello *b)
 static struct me_plan_machine *machine_of_rank(struct me_plan *plan, const struct me_hello *hello, int rank)
 {
     if (rank == HEAD) return me_plan_find(plan, 0);
-    if (hello->machine_id > 0) return me_plan_find(plan, hello->machine_id);
+    if (hello->machine_id > 0 || (hello->machine_id == 0 && plan->run_docker))
+        return me_plan_find(plan, hello->machine_id);
     int nth = 0;
     for (size_t i = 0; i < plan->count; i++) {
         struct me_plan_machine *machine = &plan->machines[i];
@@ -47,7 +48,8 @@ static void assign_from_hostfile(struct me_plan *plan, const struct me_hello *he
     for (int r = 0; r < ranks; r++) {
         struct me_plan_machine *machine = machine_of_rank(plan, &hellos[r], r);
         if (!machine || machine->status != ME_STATUS_OK) continue;
-        if (r == HEAD && !plan->run_local) continue;
+        /* In containers the head only leads: this machine is measured by the rank in its container. */
+        if (r == HEAD && (!plan->run_local || plan->run_docker)) continue;
         int twin = rank_measuring(roles, hellos, ranks, &hellos[r]);
         if (twin < 0) {
             roles[r].machine_id = machine->id;

@@ -19,9 +19,10 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
-    bool nothing_left; /* a requeued job had measured all */
+    bool nothing_left; /* of a run that should go on */
     struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
+    char kept[4096];         /* rank 0's own file of series, if they stay apart */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
 };
@@ -31,7 +32,7 @@ static void say_hello(const struct world *w, struct me_hello *hello)
     long id;
     const char *text = getenv("ME_MACHINE_ID");
     struct me_root root;
-    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 1, 9999, &id) ? (int32_t)id : -1};
+    *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 0, 9999, &id) ? (int32_t)id : -1};
     gethostname(hello->host, sizeof hello->host - 1);
     text = getenv("SLURMD_NODENAME");
     snprintf(hello->node, sizeof hello->node, "%s", text ? text : "");
@@ -43,8 +44,9 @@ static void say_hello(const struct world *w, struct me_hello *hello)
 static int check_ranks(const struct world *w, struct me_error *err)
 {
     size_t ready = 0;
+    bool local_too = w->plan.run_docker && w->plan.run_local;
     for (size_t i = 0; i < w->plan.count; i++)
-        if (w->plan.machines[i].id && w->plan.machines[i].status == ME_STATUS_OK) ready++;
+        if ((w->plan.machines[i].id || local_too) && w->plan.machines[i].status == ME_STATUS_OK) ready++;
     if (!w->plan.from_hostfile || w->ranks > 1 || ready == 0) return 0;
     return me_fail(
         err, ME_E_INPUT,
@@ -75,11 +77,13 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (me_carbon_resolve(&w->plan, err)) return -1;
     me_allocation_ask(&w->plan);
     me_experiment_result_path(w->options.folder, path, sizeof path);
+    if (w->options.resume && me_resume_fill(&w->plan, w->options.folder, &w->nothing_left, err)) return -1;
     if (me_setup_look(&w->options, err)) return -1;
     if (me_setup_appends(&w->options) && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
-    if (w->options.shared && me_allocation_resume(&w->plan, path, w->out, err)) return -1;
+    if (w->options.shared && me_allocation_resume(&w->plan, path, w->out, &w->nothing_left, err)) return -1;
+    me_resume_stand_aside(&w->plan, w->roles, w->ranks);
     if (me_plan_to_json(&w->plan, text, err)) return -1;
-    return me_workload_pack(&w->plan, parcel, err);
+    return w->nothing_left ? 0 : me_workload_pack(&w->plan, parcel, err);
 }
 
 /* Who is who, and what is to be done; on every rank. */
@@ -100,11 +104,6 @@ static int agree(struct world *w, int argc, char **argv, struct me_error *err)
     if (me_gather_broadcast(w->comm, &text, err)) goto out;
     /* Whoever cannot read it says so with the others' answers, and leaves none of them waiting. */
     if (w->rank != HEAD) planned = !me_plan_from_json(text.data, text.len, &w->plan, err);
-    w->nothing_left = text.len && planned && !w->plan.repeats;
-    if (w->nothing_left) {
-        rc = 0;
-        goto out;
-    }
     if (me_gather_roles(w->comm, w->roles, &w->role, err)) goto out;
     rc = me_ready_agree(w->comm, &w->plan, planned, w->roles, &w->role, &parcel, &w->options, &w->folder,
                         w->out, err);
@@ -131,6 +130,14 @@ static struct me_station_options make_station_options(const struct world *w)
                                        .files = w->folder.path[0] ? w->folder.path : NULL};
 }
 
+static struct me_series_place series_place(const struct world *w)
+{
+    return (struct me_series_place){.local = !strcmp(w->options.series, "local"),
+                                    .limit = (uint64_t)(w->options.series_limit_mib * 0x1p20),
+                                    .folder = w->options.folder,
+                                    .run_id = w->plan.run_id};
+}
+
 static int follow(struct world *w, struct me_error *err)
 {
     struct me_follow follower = {.comm = w->comm,
@@ -148,8 +155,9 @@ static int follow(struct world *w, struct me_error *err)
         me_folder_remove(&w->folder);
     }
     /* The head waits for a record, also for one that there was no memory for. */
-    const struct me_plan_machine *machine = me_plan_find(&w->plan, w->role.machine_id);
-    if (me_follow_finish(&follower, machine, measures ? &record : NULL, &stored, err)) rc = -1;
+    const struct me_series_place place = series_place(w);
+    const struct me_maker_input input = {me_plan_find(&w->plan, w->role.machine_id), &record, &place};
+    if (me_follow_finish(&follower, measures ? &input : NULL, &stored, err)) rc = -1;
     w->lost_any = follower.lost_any;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
@@ -208,11 +216,13 @@ static int add_own(struct world *w, struct me_head *head, struct me_assembly *as
 {
     struct me_parts parts = {0};
     int id = w->role.machine_id;
-    int rc = me_maker_run(me_plan_find(&w->plan, id), record, &parts, listen, head, err);
-    me_buffer_release(record);
+    const struct me_series_place place = series_place(w);
+    const struct me_maker_input input = {me_plan_find(&w->plan, id), record, &place};
+    int rc = me_maker_run(&input, &parts, listen, head, err);
     for (int i = 0; !rc && i < ME_PART_COUNT; i++)
         rc =
             me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true, err);
+    memcpy(w->kept, parts.kept, sizeof w->kept);
     me_parts_release(&parts);
     return rc;
 }
@@ -224,6 +234,7 @@ static int assemble(struct world *w, struct me_head *head, struct me_buffer *own
     const struct me_assembly_options options = {.folder = w->options.folder,
                                                 .append = w->options.append,
                                                 .append_or_create = w->options.shared,
+                                                .merge = w->options.resume,
                                                 .program = "me_bench",
                                                 .out = w->out,
                                                 .look = me_head_look,
@@ -275,16 +286,29 @@ static void settle_plan(struct world *w)
     if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
 }
 
+static int say_nothing_left(const struct world *w, struct me_head *head)
+{
+    fprintf(w->out, "me_bench: %s: nothing is missing; see: me report %s\n", w->options.folder,
+            w->options.folder);
+    me_head_release(head, true);
+    me_head_destroy(head);
+    return ME_OK;
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
     struct me_result result = {0};
-    keep_plan(w, w->options.append || w->options.shared ? -1 : w->plan.first_repeat);
+    struct me_error unseen = {0};
+    const struct me_series_place place = series_place(w);
+    if (!w->nothing_left) keep_plan(w, w->options.append || w->options.shared ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
+    if (w->nothing_left) return say_nothing_left(w, head);
     me_allocation_begin(&w->plan);
+    if (me_series_place_show(&place, &unseen)) fprintf(w->out, "me_bench: --series: %s\n", unseen.text);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
     if (!rc && (w->options.append || w->options.shared)) settle_plan(w);
@@ -292,6 +316,8 @@ static int lead(struct world *w, struct me_error *err)
         fail_not_written(w, err);
     else
         say_done(w, &result);
+    if (rc && w->kept[0]) unlink(w->kept);
+    me_series_place_hide(&place);
     me_head_release(head, !rc);
     close_journal(w, journal, !rc);
     if (!rc) rc = strcmp(result.status, "complete") ? ME_E_RUN : ME_OK;
@@ -324,10 +350,10 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
     if (!rc) rc = me_gather_open(&w.room, err);
     if (!rc) rc = agree(&w, argc, argv, err);
-    if (!rc && !w.nothing_left) rc = me_gather_split(comm, &w.data, err);
-    if (!rc && !w.nothing_left)
+    if (!rc) rc = me_gather_split(comm, &w.data, err);
+    if (!rc)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
-    else if (rc && w.rank != HEAD && err->code == ME_OK)
+    else if (w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
     if (w.lost_any) leave(&w, rc, err);

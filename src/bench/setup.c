@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/assembly.h"
 #include "me/root.h"
 #include "me/slurm.h"
 #include "me/source.h"
@@ -168,9 +169,18 @@ static int share_experiment(const struct me_batch_job *job, struct me_bench_opti
     if (options->force && job->array_task[0])
         return me_fail(err, ME_E_INPUT,
                        "--force: not in an array job, whose tasks would move each other's results aside");
-    options->shared = !options->force && (options->append || job->array_task[0] || job->restarts > 0);
+    options->shared =
+        !options->force && !options->resume && (options->append || job->array_task[0] || job->restarts > 0);
     if (options->shared) options->append = false; /* it must not be there yet */
     return 0;
+}
+
+/* Of a run that goes on the options are those that it had. */
+static int read_resumed(const struct me_bench_options *line, struct me_plan *before, struct me_error *err)
+{
+    if (!line->resume) return 0;
+    if (me_plan_file_read(line->folder, before, err)) return -1;
+    return before->run_id[0] ? 0 : me_fail(err, ME_E_INPUT, "%s/plan.json: it was never run", line->folder);
 }
 
 int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
@@ -184,14 +194,26 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
     line.experiment.samples = -1;
     if (me_bench_parse(argc, argv, &line, &operands, err)) return -1;
     if (me_experiment_check_choice(&line.experiment, err)) return -1;
+    struct me_plan before = {0};
     if (load_base(&line, plan, &has_options, err)) return -1;
+    if (read_resumed(&line, &before, err)) return -1;
     me_bench_options_defaults(options);
     options->root = me_root_default();
-    if (has_options) options_from_base(plan, &options->experiment);
-    if (me_bench_parse(argc, argv, options, &operands, err)) return -1;
-    choose(&line.experiment, &options->experiment);
-    if (share_experiment(&plan->job, options, err)) return -1;
-    return fill_plan(plan, options, err);
+    if (line.resume)
+        options_from_base(&before, &options->experiment);
+    else if (has_options)
+        options_from_base(plan, &options->experiment);
+    int rc = me_bench_parse(argc, argv, options, &operands, err);
+    if (!rc) {
+        choose(&line.experiment, &options->experiment);
+        rc = share_experiment(&plan->job, options, err);
+    }
+    if (!rc) {
+        rc = fill_plan(plan, options, err);
+    }
+    if (!rc && line.resume) rc = me_resume_check(&before, plan, err);
+    me_plan_release(&before);
+    return rc;
 }
 
 static int move_aside(const char *folder, struct me_error *err)
@@ -232,10 +254,12 @@ int me_setup_look(const struct me_bench_options *options, struct me_error *err)
     if (options->shared) return 0;
     if (options->append && !done)
         return me_fail(err, ME_E_INPUT, "--append: there is no %s to add to; leave --append out", result);
-    if (done && !options->append && !options->force)
-        return me_fail(
-            err, ME_E_INPUT,
-            "%s exists: add repeats with --append, move it aside with --force, or give another name", result);
+    if (done && !options->append && !options->force && !options->resume)
+        return me_fail(err, ME_E_INPUT,
+                       "%s exists: add repeats with --append, move it aside with --force, run what it lacks "
+                       "with --resume, or "
+                       "give another name",
+                       result);
     return 0;
 }
 

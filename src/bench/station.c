@@ -38,6 +38,15 @@ static void emit_end(struct me_station *st, enum me_machine_status status, const
     me_station_emit(st, &chunk, false);
 }
 
+static void emit_clock(struct me_station *st, enum me_clock_when when)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    struct me_clock_offset offset;
+    if (!st->link->clock(st->link, &offset)) return;
+    me_record_put_clock(&chunk, when, &offset);
+    me_station_emit(st, &chunk, true);
+}
+
 /* --- phases ------------------------------------------------------------------------------------ */
 
 static bool tick(struct me_station *st, const struct me_span *span, bool ended)
@@ -281,11 +290,18 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     return rc;
 }
 
+/* A repeat that the result has already: the others do not wait for us, nor we for them, longer than for any. */
+static void stand_by(struct me_station *st)
+{
+    if (!st->link->ready(st->link, ++st->stand)) st->stopped = true;
+}
+
 /* The workloads take turns, so that what drifts over an hour (heat, clocks) meets all of them alike. Repeats
  * are numbered through: of two workloads, the second's first repeat is number 2. */
 static int run_phases(struct me_station *st, struct me_error *err)
 {
     const struct me_plan *plan = st->plan;
+    emit_clock(st, ME_CLOCK_START);
     if (!st->link->ready(st->link, ++st->stand)) {
         st->stopped = true;
         return 0;
@@ -294,7 +310,12 @@ static int run_phases(struct me_station *st, struct me_error *err)
     size_t n = st->workloads.count;
     for (size_t i = 0; i < n * (size_t)plan->warmup && !st->stopped; i++)
         if (run_workload(st, ME_PHASE_WARMUP, i % n, (int)i + 1, err)) return -1;
+    const char *done = me_plan_find(plan, st->role.machine_id)->done;
     for (size_t i = 0; i < n * (size_t)plan->repeats && !st->stopped; i++) {
+        if (me_repeats_has(done, (int)i + 1)) {
+            stand_by(st);
+            continue;
+        }
         if (run_workload(st, ME_PHASE_RUN, i % n, (int)i + 1, err)) return -1;
         if (rest(st, ME_PHASE_COOLDOWN, (int)i + 1, plan->cooldown_s, err)) return -1;
     }
@@ -311,6 +332,7 @@ int me_station_run(const struct me_station_options *options, struct me_link *lin
     if (!rc) rc = run_phases(st, &local);
     if (rc) snprintf(st->failed, sizeof st->failed, "%.255s", local.text);
     me_station_stop_sampler(st);
+    if (!st->stopped) emit_clock(st, ME_CLOCK_END);
     enum me_machine_status status = st->stopped     ? ME_STATUS_INTERRUPTED
                                     : st->failed[0] ? ME_STATUS_FAILED
                                                     : ME_STATUS_OK;

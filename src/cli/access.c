@@ -54,8 +54,15 @@ void me_access_script(const char *set_id, const char *public_key, long long expi
     me_buffer_printf(out, "\ncomment=machine-energy-%s\nexpiry=%lld\n", set_id, expiry_unix_s);
     me_buffer_puts(out, body);
     if (staged_too)
-        me_buffer_puts(out,
-                       "rm -rf \"$HOME/.cache/machine-energy\" || fail 'cannot remove the staged files'\n");
+        me_buffer_printf(
+            out,
+            "rm -rf \"$HOME/.cache/machine-energy\" || fail 'cannot remove the staged files'\n"
+            "for engine in docker 'sudo -n docker' podman; do\n"
+            "    command -v ${engine##* } >/dev/null || continue\n"
+            "    left=$($engine ps -aq --filter label=machine-energy.set=%s 2>/dev/null) || continue\n"
+            "    [ -z \"$left\" ] || $engine rm -f $left >/dev/null || fail 'cannot remove a container'\n"
+            "done\n",
+            set_id);
     me_buffer_puts(out, "exit 0\n}\n");
 }
 

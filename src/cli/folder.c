@@ -241,7 +241,10 @@ static int write_texts(const struct me_preparation *preparation, const char *dir
     me_hosts_known_hosts(cluster, states, &text);
     if (!rc) rc = write_text(aside, "known_hosts", &text, 0600, err);
     me_buffer_clear(&text);
-    me_hosts_agent(cluster, states, dir, &text);
+    if (cluster->run_docker)
+        me_hosts_container_agent(cluster, states, dir, preparation->head.bench, preparation->set_id, &text);
+    else
+        me_hosts_agent(cluster, states, dir, &text);
     if (!rc) rc = write_text(aside, "agent", &text, 0700, err);
     me_buffer_clear(&text);
     me_hosts_env(cluster, states, dir, &text);

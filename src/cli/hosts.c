@@ -17,6 +17,10 @@ static const struct me_option options[] = {
      "put these frameworks onto the machines that lack them, and check for them"},
     {"gpu", 0, ME_OPTION_FLAG, FIELD(gpu), 0, 0, NULL,
      "with --install-framework: the builds for GPUs, some gigabytes, not those for processors"},
+    {"pull", 0, ME_OPTION_FLAG, FIELD(pull), 0, 0, NULL,
+     "with run_docker: pull the image also where one of that name is there"},
+    {"image-archive", 0, ME_OPTION_STRING, FIELD(image_archive), 0, 0, "FILE",
+     "with run_docker: ship this archive of docker save to the machines, and load it there"},
     {"output", 'o', ME_OPTION_STRING, FIELD(output), 0, 0, "FILE",
      "hostfile to write (default gen.hosts); its companion folder is FILE.d"},
     {"skip-failed", 0, ME_OPTION_FLAG, FIELD(skip_failed), 0, 0, NULL,
@@ -47,10 +51,15 @@ const struct me_command me_cli_hosts_command = {
         "private environment for it on each machine that lacks it, by the machine's own pip; it stays\n"
         "until it is removed there. A machine with a python of its own in the config is left as it is.\n"
         "\n"
+        "With \"run_docker\": true a machine needs sshd and a container engine only. The image is pulled "
+        "there\n"
+        "if no image of that name is there, or shipped with --image-archive, and tried.\n"
+        "\n"
         "  me hosts config.json\n"
         "  me hosts config.json --check\n"
         "  me hosts config.json --framework keras,pl,native --check\n"
         "  me hosts config.json --install-framework keras,pl\n"
+        "  me hosts docker.json --image-archive keras.tar --framework keras\n"
         "  me hosts config.json -o lab.hosts -- ./solver\n"
         "\n"
         "Exit status: 0 done; 2 bad input, nothing was touched; 3 a machine failed.\n",

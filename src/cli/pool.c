@@ -30,6 +30,7 @@ struct me_pool {
     const char *doing;
     atomic_size_t next;
     size_t total, done, failed;
+    size_t layers, layers_done; /* of images that are pulled */
 };
 
 /* The first signal winds down; the second ends us at once. SIGUSR2 ends the watch. */
@@ -102,8 +103,25 @@ static void show_progress(struct me_pool *pool)
 {
     if (!isatty(STDERR_FILENO)) return;
     fprintf(stderr, "\r%s: %zu of %zu", pool->doing, pool->done, pool->total);
+    if (pool->layers) fprintf(stderr, ", %zu of %zu layers", pool->layers_done, pool->layers);
     if (pool->failed) fprintf(stderr, ", %zu failed", pool->failed);
     fprintf(stderr, "\033[K%s", pool->done == pool->total ? "\r\033[K" : "");
+}
+
+void me_pool_hear(void *context, const char *bytes, size_t len)
+{
+    struct me_pool *pool = context;
+    size_t begun = 0, ended = 0;
+    for (size_t i = 0; i < len; i++) {
+        begun += bytes[i] == '\001';
+        ended += bytes[i] == '\002';
+    }
+    if (!begun && !ended) return;
+    pthread_mutex_lock(&pool->lock);
+    pool->layers += begun;
+    pool->layers_done += ended;
+    show_progress(pool);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 static void *work(void *context)
@@ -133,7 +151,7 @@ void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum 
     pool->step = step;
     pool->at = at;
     pool->doing = doing;
-    pool->total = pool->done = pool->failed = 0;
+    pool->total = pool->done = pool->failed = pool->layers = pool->layers_done = 0;
     atomic_store(&pool->next, 0);
     for (size_t i = 0; i < preparation->count; i++) pool->total += preparation->hosts[i].step == at;
     if (pool->total) show_progress(pool);

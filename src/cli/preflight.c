@@ -15,13 +15,14 @@
  * "me:KEY=VALUE"; what a chatty .bashrc prints is passed over. Each of a thousand machines runs it, so
  * that what the shell can do itself starts no process; ldd, which starts many, only tells of what
  * is broken. */
-static const char body[] =
-    "LC_ALL=C; export LC_ALL\n"
-    "set -f\n"
-    "exec </dev/null\n"
-    "nl='\n'\n"
-    "answers=\n"
-    "tell() { answers=${answers}me:$1=${2%%\"$nl\"*}$nl; }\n"
+static const char body_begin[] = "LC_ALL=C; export LC_ALL\n"
+                                 "set -f\n"
+                                 "exec </dev/null\n"
+                                 "nl='\n'\n"
+                                 "answers=\n"
+                                 "tell() { answers=${answers}me:$1=${2%%\"$nl\"*}$nl; }\n";
+
+static const char body_machine[] =
     "tell begin \"$(date +%s.%N)\"\n"
     "{ read -r arch </proc/sys/kernel/arch; } 2>/dev/null || arch=$(uname -m)\n"
     "tell arch \"$arch\"\n"
@@ -31,7 +32,9 @@ static const char body[] =
     "tell ssh \"$SSH_CONNECTION\"\n"
     "disk=$(df -Pk \"$HOME\" 2>/dev/null)\n"
     "case $disk in *\"$nl\"*) set -- ${disk#*\"$nl\"} ;; *) set -- ;; esac\n"
-    "tell free \"$4\"\n"
+    "tell free \"$4\"\n";
+
+static const char body_programs[] =
     "tell mpi \"$(mpirun --version 2>/dev/null)\"\n"
     "if command -v orted >/dev/null || command -v prted >/dev/null; then tell daemon yes; fi\n"
     "missing() {\n"
@@ -70,16 +73,32 @@ static void assign(struct me_buffer *out, const char *name, const char *value)
     me_buffer_puts(out, "\n");
 }
 
+void me_preflight_script_begin(const struct me_preparation *preparation, struct me_buffer *out)
+{
+    assign(out, "stage_id", preparation->head.stage_id);
+    assign(out, "want", "me_bench (Machine Energy) " ME_VERSION);
+    assign(out, "cwd", preparation->head.cwd);
+    me_buffer_puts(out, body_begin);
+}
+
+void me_preflight_script_programs(const struct me_preparation *preparation, const struct me_host *host,
+                                  struct me_buffer *out)
+{
+    me_buffer_puts(out, body_programs);
+    me_work_script(preparation, host, out);
+}
+
 /* All of it within braces: the shell reads the whole script before `exec </dev/null` takes it away. */
 void me_preflight_script(const struct me_preparation *preparation, const struct me_host *host,
                          struct me_buffer *out)
 {
     me_buffer_puts(out, "{\n");
-    assign(out, "stage_id", preparation->head.stage_id);
-    assign(out, "want", "me_bench (Machine Energy) " ME_VERSION);
-    assign(out, "cwd", preparation->head.cwd);
-    me_buffer_puts(out, body);
-    me_work_script(preparation, host, out);
+    me_preflight_script_begin(preparation, out);
+    me_buffer_puts(out, body_machine);
+    if (host->container)
+        me_engine_script(out);
+    else
+        me_preflight_script_programs(preparation, host, out);
     me_buffer_puts(out, body_end);
     me_buffer_puts(out, "}\n");
 }
@@ -128,16 +147,24 @@ static void take_answer(const char *key, const char *value, struct me_facts_seen
         me_preflight_clean(facts->missing, sizeof facts->missing, value, len);
     else if (!strcmp(key, "failed"))
         me_preflight_clean(facts->bench_text, sizeof facts->bench_text, value, len);
-    else
+    else if (!me_engine_answer(key, value, facts))
         me_work_answer(key, value, facts);
 }
 
 int me_preflight_parse(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s)
 {
     struct me_facts_seen seen = {.free_mib = NAN, .clock_offset_s = NAN};
+    for (size_t i = 0; i < ME_WORKLOADS_MAX; i++) seen.work[i].status = -1;
+    if (me_preflight_parse_more(text, &seen, begin_s, end_s)) return -1;
+    *facts = seen;
+    return 0;
+}
+
+int me_preflight_parse_more(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s)
+{
+    struct me_facts_seen seen = *facts;
     char line[2048];
     *begin_s = *end_s = 0;
-    for (size_t i = 0; i < ME_WORKLOADS_MAX; i++) seen.work[i].status = -1;
     while (*text) {
         size_t len = strcspn(text, "\n");
         /* A prompt or banner without a newline may stand before the first answer. */
@@ -202,6 +229,12 @@ static bool judge_programs(const struct me_host *host, char *reason, size_t size
     return reason[0] != '\0';
 }
 
+static void judge_disk(const struct me_facts_seen *facts, char *reason, size_t size)
+{
+    snprintf(reason, size, "disk full: %.0f MiB free in %s, %d needed; make room", facts->free_mib,
+             facts->home, MINIMUM_FREE_MIB);
+}
+
 void me_preflight_judge(const struct me_preparation *preparation, const struct me_host *host, bool staging,
                         char *reason, size_t size)
 {
@@ -211,6 +244,10 @@ void me_preflight_judge(const struct me_preparation *preparation, const struct m
     if (strcmp(facts->arch, head->arch))
         snprintf(reason, size, "its architecture is %s, the head's %s: one experiment needs one architecture",
                  facts->arch, head->arch);
+    else if (host->container && facts->free_mib < MINIMUM_FREE_MIB)
+        judge_disk(facts, reason, size);
+    else if (host->container)
+        me_engine_judge(host, reason, size);
     else if (!facts->mpi[0] || !facts->has_daemon)
         snprintf(reason, size,
                  "Open MPI is missing (no %s in the PATH of a non-interactive shell); run there: apt-get "
@@ -220,8 +257,7 @@ void me_preflight_judge(const struct me_preparation *preparation, const struct m
         snprintf(reason, size, "its Open MPI is %s, the head's %s; install the same version on both",
                  facts->mpi, head->mpi);
     else if (facts->free_mib < MINIMUM_FREE_MIB)
-        snprintf(reason, size, "disk full: %.0f MiB free in %s, %d needed; make room", facts->free_mib,
-                 facts->home, MINIMUM_FREE_MIB);
+        judge_disk(facts, reason, size);
     else if (staging && me_preflight_needs_stage(facts) && !me_work_command_missing(preparation, host))
         return;
     else if (me_work_command_missing(preparation, host) || !judge_programs(host, reason, size))

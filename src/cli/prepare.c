@@ -32,13 +32,15 @@ static int check_meters(const struct me_cluster *cluster, struct me_error *err)
 
 /* A country or region that no table has must not come up after an hour of measuring; nor a workload that
  * does not exist. */
-static int check_plan(const struct me_cluster *cluster, struct me_error *err)
+static int check_plan(const struct me_cluster *cluster, const struct me_prepare_options *options,
+                      struct me_error *err)
 {
     struct me_plan plan = {0};
     struct me_workloads work;
     struct me_host_state *states = calloc(cluster->count + 1, sizeof *states);
     int rc = states ? me_hosts_plan(cluster, states, &plan, err) : me_fail(err, ME_E_RUN, "no memory");
     if (!rc) rc = me_workload_list(&plan, &work, err);
+    if (!rc) rc = me_image_check(cluster, options, &work, err);
     if (!rc) rc = me_carbon_resolve(&plan, err);
     me_plan_release(&plan);
     free(states);
@@ -73,7 +75,7 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
     struct me_meter_options meter = {.only = read.experiment.sources,
                                      .external = read.experiment.external,
                                      .events = read.experiment.events};
-    if (me_meter_check(&meter, err) || check_meters(&read, err) || check_plan(&read, err)) {
+    if (me_meter_check(&meter, err) || check_meters(&read, err) || check_plan(&read, options, err)) {
         me_cluster_release(&read);
         return -1;
     }
@@ -99,8 +101,11 @@ int me_preparation_init(struct me_preparation *preparation, const struct me_clus
     if (!preparation->hosts || !preparation->states)
         return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
     for (size_t i = 0; i < cluster->count; i++)
-        preparation->hosts[i] = (struct me_host){
-            .machine = &cluster->machines[i], .ops = &me_remote_ssh, .state = &preparation->states[i]};
+        preparation->hosts[i] =
+            (struct me_host){.machine = &cluster->machines[i],
+                             .ops = &me_remote_ssh,
+                             .state = &preparation->states[i],
+                             .container = cluster->run_docker ? &preparation->states[i].container : NULL};
     if (me_hosts_plan(cluster, preparation->states, &preparation->plan, err)) return -1;
     if (me_workload_list(&preparation->plan, &preparation->work, err)) return -1; /* NOLINT: release frees */
     if (me_pool_create(&preparation->pool, err)) return -1;
@@ -108,6 +113,7 @@ int me_preparation_init(struct me_preparation *preparation, const struct me_clus
         .connect_timeout_s = options->connect_timeout_s,
         .accept_new = options->accept_new && !options->check,
         .ask = me_pool_ask,
+        .heard = me_pool_hear,
         .context = preparation->pool,
         .cancel = me_pool_cancel(preparation->pool),
     };
@@ -130,8 +136,12 @@ void me_preparation_release(struct me_preparation *preparation)
 static void add_local(struct me_preparation *preparation)
 {
     if (!preparation->cluster->run_local) return;
+    const struct me_cluster *cluster = preparation->cluster;
+    struct me_container *container = &preparation->states[cluster->count].container;
     preparation->hosts[preparation->count++] =
-        (struct me_host){.machine = &preparation->cluster->local, .ops = &me_remote_local};
+        (struct me_host){.machine = &cluster->local,
+                         .ops = &me_remote_local,
+                         .container = cluster->run_docker ? container : NULL};
 }
 
 static size_t count_at(const struct me_preparation *preparation, enum me_step step)
@@ -255,6 +265,16 @@ static int install(struct me_preparation *preparation, struct me_error *err)
     return check_round(preparation, err);
 }
 
+static int get_images(struct me_preparation *preparation, struct me_error *err)
+{
+    const char *doing = preparation->options->check           ? "looking at the images"
+                        : preparation->options->image_archive ? "shipping the image"
+                                                              : "pulling the image";
+    me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_image_get, doing);
+    me_image_compare(preparation);
+    return check_round(preparation, err);
+}
+
 /* Files to ship that cannot be read are told before any machine is reached. */
 static int check_parcel(const struct me_plan *plan, struct me_error *err)
 {
@@ -279,9 +299,12 @@ static int prepare(struct me_preparation *preparation, struct me_error *err)
     mark_duplicates(preparation);
     find_networks(preparation);
     if (check_round(preparation, err)) return -1;
+    if (preparation->cluster->run_docker && get_images(preparation, err)) return -1;
     if (preparation->options->check) return 0;
-    me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_stage, "staging me_bench");
-    if (check_round(preparation, err)) return -1;
+    if (!preparation->cluster->run_docker) {
+        me_pool_run(preparation->pool, preparation, ME_STEP_REACHED, me_stage, "staging me_bench");
+        if (check_round(preparation, err)) return -1;
+    }
     if (install(preparation, err)) return -1;
     return write_launch(preparation, err);
 }

@@ -3,6 +3,8 @@
  *   head.c        what the head itself is: architecture, Open MPI, where our programs lie
  *   pool.c        one thread a machine; Ctrl-C; the progress line
  *   preflight.c   what a machine answers: one script, one round trip
+ *   engine.c      of that script, what concerns a container engine, where ranks run in containers
+ *   image.c       the image on a machine: shipped, pulled, looked at, tried
  *   work.c        of that script, what concerns the workloads
  *   stage.c       our programs to a machine that has none
  *   install.c     a framework to a machine that has none
@@ -27,12 +29,13 @@ struct me_prepare_options {
     const char *train_func; /* at most one of framework, train_func and command counts, the last of them */
     const char *args;       /* of train_func */
     const char *python;
-    const char *with;    /* one a line; "" is the config's too */
-    char **command;      /* of the user */
-    const char *install; /* frameworks to install there, with commas; NULL: none */
+    const char *with;          /* one a line; "" is the config's too */
+    char **command;            /* of the user */
+    const char *install;       /* frameworks to install there, with commas; NULL: none */
+    const char *image_archive; /* of `docker save`, shipped to every machine; NULL: none */
     double connect_timeout_s;
     int key_days;
-    bool check, skip_failed, accept_new, insecure_config, gpu;
+    bool check, skip_failed, accept_new, insecure_config, gpu, pull;
 };
 void me_prepare_defaults(struct me_prepare_options *options);
 
@@ -53,12 +56,24 @@ bool me_head_mpi_version(const char *text, char *version, size_t size);
 
 /* ---- a machine on its way */
 enum me_step { ME_STEP_WAITING, ME_STEP_REACHED, ME_STEP_FAILED, ME_STEP_DUPLICATE, ME_STEP_READY };
+struct me_engine_seen { /* with run_docker */
+    char words[64];     /* how it is called: "docker", "sudo -n docker"; "": none that we may use */
+    char version[64];
+    char text[256];  /* why there is none: the engine's words; "": no engine is there */
+    char name[16];   /* of the one that `text` is about */
+    char image[256]; /* what was found under the wanted name, or in the archive */
+    char id[80], platform[32] /* "linux/amd64" */, digest[320] /* NAME@sha256:... */;
+    char image_text[320]; /* why there is no image: the engine's words */
+    bool perfmon, nvidia, has_gpu;
+    bool ran; /* a container of it */
+};
 struct me_facts_seen { /* answers of the preflight script; "" is "not told" */
     char arch[65], boot_id[40], mpi[32], home[256];
     char bench[1100], bench_version[32], missing[256];
     char bench_text[256]; /* why it does not run */
     char ssh_client[64], ssh_server[64];
     bool staged, has_daemon;
+    struct me_engine_seen engine;
     double free_mib, clock_offset_s;
     struct me_work_seen {
         int status; /* 0: runnable; -1: not asked */
@@ -69,7 +84,8 @@ struct me_host {
     const struct me_machine *machine;
     const struct me_remote_ops *ops;
     struct me_remote *remote;
-    struct me_host_state *state; /* NULL for the local one */
+    struct me_host_state *state;    /* NULL for the local one */
+    struct me_container *container; /* to be filled in; NULL: ranks run on the machines themselves */
     struct me_facts_seen facts;
     enum me_step step;
     bool key_installed;
@@ -106,6 +122,9 @@ void me_pool_rearm(struct me_pool *pool);
 /* Runs `step` on all hosts whose step is `at`, up to 64 at once, with a progress line on a terminal. */
 void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at,
                  me_pool_step *step, const char *doing);
+/* Hears what machines print: counts \001 and \002, layers to get and layers that are there, for the progress line.
+ * For me_remote_options.heard with the pool as context. */
+void me_pool_hear(void *pool, const char *bytes, size_t len);
 /* Asks for a passphrase on the terminal, once a prompt; for me_remote_options.ask with the pool as context. */
 bool me_pool_ask(void *pool, const char *prompt, char *text, size_t size);
 void me_pool_destroy(struct me_pool *pool);
@@ -116,6 +135,12 @@ void me_preflight(struct me_preparation *preparation, struct me_host *host);
 void me_preflight_script(const struct me_preparation *preparation, const struct me_host *host,
                          struct me_buffer *out);
 int me_preflight_parse(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s);
+/* The same over what is known already. */
+int me_preflight_parse_more(const char *text, struct me_facts_seen *facts, double *begin_s, double *end_s);
+/* The parts of scripts: what `tell` and the answers are; the questions about Open MPI and our programs. */
+void me_preflight_script_begin(const struct me_preparation *preparation, struct me_buffer *out);
+void me_preflight_script_programs(const struct me_preparation *preparation, const struct me_host *host,
+                                  struct me_buffer *out);
 /* "" or why the machine cannot take part. `staging`: our programs may still be put there. */
 void me_preflight_judge(const struct me_preparation *preparation, const struct me_host *host, bool staging,
                         char *reason, size_t size);
@@ -125,6 +150,32 @@ bool me_preflight_needs_stage(const struct me_facts_seen *facts);
 void me_preflight_packages(const char *libraries, char *packages, size_t size);
 /* Copies without control characters: a machine's answer ends up on a terminal. */
 void me_preflight_clean(char *to, size_t size, const char *text, size_t len);
+
+/* ---- engine.c; pure */
+void me_engine_script(struct me_buffer *out);
+/* Takes an answer to it, or to that of image.c; false if it is none. */
+bool me_engine_answer(const char *key, const char *value, struct me_facts_seen *facts);
+/* "" or why no container can be started there. */
+void me_engine_judge(const struct me_host *host, char *reason, size_t size);
+
+/* ---- image.c */
+/* May the config and the options be meant so, with run_docker or without? */
+int me_image_check(const struct me_cluster *cluster, const struct me_prepare_options *options,
+                   const struct me_workloads *work, struct me_error *err);
+/* A step: gets the image, and tries a container of it. With --check it only looks. */
+void me_image_get(struct me_preparation *preparation, struct me_host *host);
+/* After that: machines of one architecture have one image, or those that have another one fail. */
+void me_image_compare(struct me_preparation *preparation);
+/* The script, its judgement; pure, for tests. */
+void me_image_script(const struct me_preparation *preparation, const struct me_host *host,
+                     const char *archive, struct me_buffer *out);
+void me_image_judge(const struct me_preparation *preparation, const struct me_host *host, char *reason,
+                    size_t size);
+/* "machine-energy-native:0.1.0", where the config names none. */
+void me_image_name(const struct me_preparation *preparation, const struct me_host *host, char *name,
+                   size_t size);
+/* "docker 20.10.24, NAME sha256:0123456789ab" */
+void me_image_text(const struct me_container *container, char *text, size_t size);
 
 /* ---- work.c; pure */
 /* The interpreter or environment that the config wants on this machine; "" if it wants none. */

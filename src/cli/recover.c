@@ -13,6 +13,7 @@
 #include "me/record.h"
 #include "me/store.h"
 #include "me/version.h"
+#include "me/workload.h"
 #include "prepare.h"
 #include "recover.h"
 
@@ -353,7 +354,9 @@ int me_recover(const char *folder, const struct me_recover_options *options, FIL
     if (rc) goto out;
     fetch_journals(&r);
     if (r.found) rc = assemble(&r, &result, err);
-    if (rc) goto out; /* what was fetched stays for the next time */
+    if (rc) goto out;                                           /* what was fetched stays for the next time */
+    if (r.found) rc = me_plan_file_write(folder, &r.plan, err); /* the numbers that its repeats got */
+    if (rc) goto out;
     if (r.found) say_done(&r, &result);
     rc = r.found ? strcmp(result.status, "complete") ? ME_E_RUN : ME_OK : say_nothing(&r);
     tidy(&r);
@@ -366,12 +369,33 @@ out:
     return rc;
 }
 
+/* Of a run that went on after it was cut off: has the result by now all that it was to measure? */
+static bool lacks_repeats(const struct me_plan *plan, const char *folder)
+{
+    char path[4200], done[256];
+    struct me_result result = {0};
+    struct me_workloads list;
+    bool lacking = false, resumed = false;
+    me_experiment_result_path(folder, path, sizeof path);
+    for (size_t i = 0; i < plan->count; i++) resumed |= plan->machines[i].done[0] != '\0';
+    if (!resumed || me_workload_list(plan, &list, NULL) || me_store_read(path, false, &result, NULL))
+        return false;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (!took_part(plan, &plan->machines[i])) continue;
+        int total = plan->repeats * (int)list.count;
+        if (!me_assembly_done(&result, plan->machines[i].id, plan->first_repeat, total, done, sizeof done,
+                              NULL))
+            lacking |= strcmp(done, ME_REPEATS_ALL) != 0;
+    }
+    me_result_release(&result);
+    return lacking;
+}
+
 bool me_recover_is_due(const char *folder)
 {
     struct recovery r = {.folder = folder};
     if (me_plan_file_read(folder, &r.plan, NULL)) return false;
-    bool is_due = lacks(&r);
-    for (size_t i = 0; i < r.plan.count; i++) is_due = is_due || r.plan.machines[i].done[0];
+    bool is_due = lacks(&r) || lacks_repeats(&r.plan, folder);
     me_plan_release(&r.plan);
     return is_due;
 }

@@ -41,7 +41,13 @@ static void print_ok(const struct me_preparation *preparation, const struct me_h
 {
     char versions[1024];
     me_work_versions(preparation, &host->facts, versions, sizeof versions);
-    fprintf(out, "ok%s%s%s%s", versions[0] ? "; " : "", versions, host->note[0] ? "; " : "", host->note);
+    fprintf(out, "ok%s%s", versions[0] ? "; " : "", versions);
+    if (host->container) {
+        char text[400];
+        me_image_text(host->container, text, sizeof text);
+        fprintf(out, "; in %s", text);
+    }
+    fprintf(out, "%s%s", host->note[0] ? "; " : "", host->note);
 }
 
 static void print_verdict(const struct me_preparation *preparation, const struct me_host *host, FILE *out)
@@ -59,7 +65,8 @@ static void print_verdict(const struct me_preparation *preparation, const struct
         break;
     case ME_STEP_REACHED:
         print_ok(preparation, host, out);
-        if (host->state && me_preflight_needs_stage(&host->facts)) fprintf(out, "; me_bench will be staged");
+        if (host->state && !host->container && me_preflight_needs_stage(&host->facts))
+            fprintf(out, "; me_bench will be staged");
         break;
     case ME_STEP_WAITING:
         fprintf(out, "not tried");

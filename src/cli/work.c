@@ -154,12 +154,16 @@ static void judge_row(const struct me_preparation *preparation, const struct me_
     const char *python = me_work_python(preparation, host), *cure = strstr(said, there);
     int len = (int)(cure ? (size_t)(cure - said) : strlen(said));
     while (cure && len && strchr(" :;,", said[len - 1])) len--;
-    size_t used = (size_t)snprintf(text, size, "the workload %s does not run there: %.*s", entry->label,
-                                   len ? len : 16, len ? said : "its check failed");
-    if (!cure || used >= size) return;
-    if (python[0])
+    size_t used = (size_t)snprintf(text, size, "the workload %s does not run %s: %.*s", entry->label,
+                                   host->container ? "in the image" : "there", len ? len : 16,
+                                   len ? said : "its check failed");
+    if (used >= size) return;
+    if (host->container)
+        snprintf(text + used, size - used, "; an image that runs it: scripts/docker/build %s",
+                 entry->row->script ? entry->row->name : "native");
+    else if (cure && python[0])
         snprintf(text + used, size - used, "; its python is set to %.200s: install it there", python);
-    else
+    else if (cure)
         snprintf(text + used, size - used, "; cure: me hosts CONFIG --install-framework %s",
                  entry->row->name);
 }

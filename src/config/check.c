@@ -79,6 +79,29 @@ static bool is_base64(const char *text, size_t min)
     return len >= min;
 }
 
+/* As engines write it: [REGISTRY[:PORT]/]NAME[:TAG][@DIGEST]. Other letters would only be refused there. */
+int me_config_check_image(const char *text, const char **why)
+{
+    if (!*text) return refuse(why, "empty; name an image or leave it out");
+    if (!isalnum((unsigned char)*text) || !all_in(text, "._-/:@"))
+        return refuse(why, "not an image's name (registry.example.org/lab/image:tag, or image@sha256:...)");
+    if (strlen(text) > 255) return refuse(why, "longer than 255 characters");
+    return 0;
+}
+
+/* What the launch decides itself cannot be asked for. */
+int me_config_check_docker_option(const char *text, const char **why)
+{
+    static const char *const ours[] = {"-d",        "--detach",     "--name", "--rm",
+                                       "--restart", "--entrypoint", "--init"};
+    size_t len = strcspn(text, "=");
+    if (!*text || strpbrk(text, "\n\r")) return refuse(why, "an option is one line of text");
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strlen(ours[i]) == len && !strncmp(text, ours[i], len))
+            return refuse(why, "the launch sets that one itself; leave it out");
+    return 0;
+}
+
 /* A fingerprint as ssh-keygen -l prints it, or a public key as in known_hosts, without the host. */
 int me_config_check_host_key(const char *text, const char **why)
 {

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const known_keys[] = {"machines", "run_local", "run_docker", "experiment", NULL};
+static const char *const known_keys[] = {"machines",       "run_local",  "run_docker", "docker_image",
+                                         "docker_options", "experiment", NULL};
 
 /* Rows of {machine_id, index} in order of id, so that a long list is checked in one pass. */
 struct id_place {
@@ -71,9 +72,6 @@ out:
 static int check_whole(const struct me_doc_object *top, const struct me_cluster *cluster,
                        struct me_error *err)
 {
-    if (cluster->run_docker)
-        return me_doc_fail(top, "run_docker", err,
-                           "containers are not supported by this version; set it to false");
     if (cluster->count == 0 && !cluster->run_local)
         return me_doc_fail(top, "machines", err,
                            "no machine to measure; list one, or set run_local to true to measure this one");
@@ -87,6 +85,7 @@ static int fill(struct me_config_reader *reader, struct me_cluster *cluster, str
     if (me_doc_object(reader->doc, reader->doc->root, "", known_keys, &top, err)) return -1;
     if (me_doc_bool(&top, "run_local", &cluster->run_local, err)) return -1;
     if (me_doc_bool(&top, "run_docker", &cluster->run_docker, err)) return -1;
+    if (me_config_docker(&top, cluster, err)) return -1;
     if (me_doc_list(&top, "machines", &machines, err)) return -1;
     if (machines && read_machines(reader, machines, cluster, err)) return -1;
     experiment = me_doc_member(&top, "experiment");

@@ -20,6 +20,8 @@ int me_config_local(struct me_config_reader *reader, struct me_machine *out, str
 /* The `experiment` object over what is in cluster->experiment; its memory goes to cluster->memory. */
 int me_config_experiment(const struct me_doc *doc, const cJSON *node, struct me_cluster *cluster,
                          struct me_error *err);
+/* docker_image and docker_options of the whole. */
+int me_config_docker(const struct me_doc_object *top, struct me_cluster *cluster, struct me_error *err);
 /* True if a machine of the text holds a MACHINE_PASSWORD (not one from the environment). */
 bool me_config_holds_password(const struct me_cluster *cluster);
 
@@ -30,5 +32,7 @@ int me_config_check_label(const char *text, size_t max, const char **why); /* na
 int me_config_check_country(const char *text, const char **why);
 int me_config_check_variable(const char *text, const char **why);
 int me_config_check_host_key(const char *text, const char **why);
+int me_config_check_image(const char *text, const char **why);
+int me_config_check_docker_option(const char *text, const char **why);
 
 #endif

@@ -23,6 +23,7 @@ static const char *const known_keys[] = {"machine_id",
                                          "host_key",
                                          "external",
                                          "python",
+                                         "docker_image",
                                          NULL};
 
 enum { DEFAULT_PORT = 22 };
@@ -237,6 +238,7 @@ static int fill(struct me_config_reader *reader, const struct me_doc_object *obj
     if (read_text(object, "host_key", me_config_check_host_key, &machine->host_key, err)) return -1;
     if (read_external(object, machine, err)) return -1;
     if (read_text(object, "python", check_python, &machine->python, err)) return -1;
+    if (read_text(object, "docker_image", me_config_check_image, &machine->docker_image, err)) return -1;
     return read_place(object, machine, err) || read_name(object, machine, err) ? -1 : 0;
 }
 

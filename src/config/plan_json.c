@@ -16,18 +16,19 @@ enum { FORMAT_VERSION = 1, MACHINES_MAX = 100000, STRIP_MAX = 100000 };
 #define FORMAT "machine-energy plan"
 
 static const char *const plan_keys[] = {
-    "format",    "format_version", "experiment",   "run_id",     "workload",      "function",
-    "args",      "python",         "with",         "region",     "samples",       "command",
-    "repeats",   "warmup",         "idle_s",       "cooldown_s", "sample_hz",     "timeout_s",
-    "sources",   "external",       "events",       "run_local",  "from_hostfile", "machines",
-    "strip_env", "hosts_dir",      "first_repeat", "masked",     "job",           NULL};
-/* What a plan may lack: of an earlier version, or since only plan.json has it. */
-static const char *const optional_keys[] = {"done", "hosts_dir", "first_repeat", "masked", "job",
-                                            "node", NULL};
+    "format",    "format_version", "experiment", "run_id",       "workload",      "function",
+    "args",      "python",         "with",       "region",       "samples",       "command",
+    "repeats",   "warmup",         "idle_s",     "cooldown_s",   "sample_hz",     "timeout_s",
+    "sources",   "external",       "events",     "run_local",    "from_hostfile", "machines",
+    "strip_env", "run_docker",     "hosts_dir",  "first_repeat", "masked",        "job",
+    NULL};
 static const char *const machine_keys[] = {
-    "machine_id",  "name",  "alias", "country",  "region", "grid_gco2_per_kwh",
-    "grid_source", "basis", "pue",   "external", "python", "status",
-    "reason",      "done",  "node",  NULL};
+    "machine_id",  "name",   "alias", "country",      "region", "grid_gco2_per_kwh",
+    "grid_source", "basis",  "pue",   "external",     "python", "status",
+    "reason",      "engine", "image", "image_digest", "done",   "node",
+    NULL};
+/* How many at the end of each list may be absent: what came later. */
+enum { PLAN_LATER = 5, MACHINE_LATER = 5 };
 
 /* ---- writing ---- */
 
@@ -80,6 +81,13 @@ static bool add_strings(cJSON *object, const char *key, char *const *strings, si
     return false;
 }
 
+static bool add_container(cJSON *object, const struct me_plan_machine *machine)
+{
+    return !machine->engine[0] ||
+           (add_text(object, "engine", machine->engine) && add_text(object, "image", machine->image) &&
+            add_text(object, "image_digest", machine->image_digest));
+}
+
 static cJSON *machine_object(const struct me_plan_machine *machine)
 {
     cJSON *object = cJSON_CreateObject();
@@ -90,7 +98,7 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "grid_source", machine->grid_source) &&
               add_text(object, "basis", machine->basis) && add_number(object, "pue", machine->pue) &&
               add_text(object, "external", machine->external) &&
-              add_text(object, "python", machine->python) &&
+              add_text(object, "python", machine->python) && add_container(object, machine) &&
               add_text(object, "status", me_status_name(machine->status)) &&
               add_text(object, "reason", machine->reason) &&
               (!machine->done[0] || add_text(object, "done", machine->done)) &&
@@ -142,6 +150,7 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_number(root, "sample_hz", plan->sample_hz) && add_number(root, "timeout_s", plan->timeout_s) &&
            add_text(root, "sources", plan->sources) && add_text(root, "external", plan->external) &&
            add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
+           add_bool(root, "run_docker", plan->run_docker) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
            add_strings(root, "strip_env", plan->strip_env, plan->strip_count) && add_own(root, plan) &&
            (!plan->job.id[0] || add(root, "job", me_batch_job_to_json(&plan->job)));
@@ -178,17 +187,11 @@ int me_plan_to_json(const struct me_plan *plan, struct me_buffer *out, struct me
 
 /* ---- reading ---- */
 
-static bool is_optional(const char *key)
+static int need_all(const struct me_doc_object *object, const char *const *keys, size_t later,
+                    struct me_error *err)
 {
-    for (const char *const *known = optional_keys; *known; known++)
-        if (!strcmp(key, *known)) return true;
-    return false;
-}
-
-static int need_all(const struct me_doc_object *object, const char *const *keys, struct me_error *err)
-{
-    for (; *keys; keys++)
-        if (!is_optional(*keys) && !cJSON_GetObjectItemCaseSensitive(object->node, *keys))
+    for (; keys[later]; keys++)
+        if (!cJSON_GetObjectItemCaseSensitive(object->node, *keys))
             return me_doc_fail(object, NULL, err, "no %s", *keys);
     return 0;
 }
@@ -208,6 +211,13 @@ static int get_text(const struct me_doc_object *object, const char *key, char *o
     if (strlen(text) >= size) return me_doc_fail(object, key, err, "longer than %zu bytes", size - 1);
     memcpy(out, text, strlen(text) + 1);
     return 0;
+}
+
+/* What came later may be absent, and says nothing then. */
+static int get_later_text(const struct me_doc_object *object, const char *key, char *out, size_t size,
+                          struct me_error *err)
+{
+    return me_doc_member(object, key) ? get_text(object, key, out, size, err) : 0;
 }
 
 static int get_int(const struct me_doc_object *object, const char *key, int min, int max, int *out,
@@ -300,7 +310,8 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
     struct me_doc_object object;
     char path[48];
     snprintf(path, sizeof path, "machines[%zu]", index);
-    if (me_doc_object(doc, node, path, machine_keys, &object, err) || need_all(&object, machine_keys, err))
+    if (me_doc_object(doc, node, path, machine_keys, &object, err) ||
+        need_all(&object, machine_keys, MACHINE_LATER, err))
         return -1;
     if (get_int(&object, "machine_id", 0, INT32_MAX, &m.id, err) ||
         get_text(&object, "name", m.name, sizeof m.name, err) ||
@@ -314,7 +325,10 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "python", m.python, sizeof m.python, err) ||
         me_doc_number(&object, "pue", 1, 10, &m.pue, err) || get_status(&object, &m.status, err) ||
         get_text(&object, "reason", m.reason, sizeof m.reason, err) ||
-        (has(&object, "done") && get_text(&object, "done", m.done, sizeof m.done, err)) ||
+        get_later_text(&object, "engine", m.engine, sizeof m.engine, err) ||
+        get_later_text(&object, "image", m.image, sizeof m.image, err) ||
+        get_later_text(&object, "image_digest", m.image_digest, sizeof m.image_digest, err) ||
+        get_later_text(&object, "done", m.done, sizeof m.done, err) ||
         me_batch_node_from_json(&object, &m.node, err))
         return -1;
     *out = m;
@@ -397,7 +411,8 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_text(object, "external", plan->external, sizeof plan->external, err) ||
         get_text(object, "events", plan->events, sizeof plan->events, err) ||
         get_bool(object, "run_local", &plan->run_local, err) ||
-        get_bool(object, "from_hostfile", &plan->from_hostfile, err) || get_machines(object, plan, err) ||
+        get_bool(object, "from_hostfile", &plan->from_hostfile, err) ||
+        me_doc_bool(object, "run_docker", &plan->run_docker, err) || get_machines(object, plan, err) ||
         me_batch_job_from_json(object, &plan->job, err))
         return -1;
     return get_strip_env(object, plan, err) || get_own(object, plan, err) ? -1 : 0;
@@ -411,7 +426,7 @@ int me_plan_from_json(const char *text, size_t len, struct me_plan *out, struct 
     int rc = -1;
     if (me_doc_parse(&doc, text, len, "plan", err)) goto out;
     if (me_doc_object(&doc, doc.root, "", plan_keys, &object, err)) goto out;
-    if (need_all(&object, plan_keys, err) || get_plan(&object, &plan, err)) goto out;
+    if (need_all(&object, plan_keys, PLAN_LATER, err) || get_plan(&object, &plan, err)) goto out;
     *out = plan;
     plan = (struct me_plan){0};
     rc = 0;

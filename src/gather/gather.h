@@ -6,9 +6,11 @@
  *                   PROGRESS  struct me_progress, a few times a second; may be lost
  *                   HERE      a sign of life from a rank that waits, a few times a second
  *                   DONE      the machine stands before no phase any more; its parts can be taken
+ *                   PING      struct me_ping: what time is it?
  *   from the head:  GO n      all machines stood before phase n
  *                   HERE      a sign of life, twice a second to those who give one
  *                   STOP      end now, keep what was measured
+ *                   PONG      the same struct, with the head's time
  *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays
  *
  * What was measured goes over a communicator of its own in pieces of at most ME_PIECE_BYTES, one at a time: a piece
@@ -33,7 +35,9 @@ enum me_tag {
     ME_TAG_GO,
     ME_TAG_STOP,
     ME_TAG_RELEASE,
-    ME_TAG_HERE
+    ME_TAG_HERE,
+    ME_TAG_PING,
+    ME_TAG_PONG
 };
 
 /* Of RELEASE. */
@@ -41,7 +45,8 @@ enum { ME_WORD_STORED = 1, ME_WORD_LOST_ANY = 2 /* not all ranks will come to MP
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
-    int32_t machine_id; /* ME_MACHINE_ID as the launch agent set it; -1: not set */
+    int32_t
+        machine_id; /* ME_MACHINE_ID as the launch agent set it (0: the local one, in a container); -1: not set */
     char boot_id[40];
     char host[64];
     char node[64]; /* what a batch system calls it; "" in no job */
@@ -57,6 +62,11 @@ struct me_role {
 struct me_answer {
     int32_t ready;
     char text[400]; /* if not: what is missing, and the cure; "": interrupted */
+};
+
+struct me_ping {
+    int64_t asked_ns;     /* by the rank's CLOCK_MONOTONIC */
+    int64_t head_unix_ns; /* by the head's clock, as it answered */
 };
 
 struct me_progress {

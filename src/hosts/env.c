@@ -30,10 +30,18 @@ static const char *common_network(const struct me_cluster *cluster, const struct
     return network;
 }
 
+/* Head and container are one machine, which may have no network at all; Open MPI leaves the loopback out by itself. */
+static bool is_local_only(const struct me_cluster *cluster, const struct me_host_state *states)
+{
+    for (size_t i = 0; i < cluster->count; i++)
+        if (states[i].status == ME_STATUS_OK) return false;
+    return cluster->run_docker && cluster->run_local;
+}
+
 static void set_network(const struct me_cluster *cluster, const struct me_host_state *states,
                         struct me_buffer *out)
 {
-    const char *network = common_network(cluster, states);
+    const char *network = is_local_only(cluster, states) ? "lo" : common_network(cluster, states);
     if (!*network) return;
     me_buffer_puts(out, "# Only the network that was seen to work: no docker0, no virbr0.\n");
     set(out, "OMPI_MCA_btl_tcp_if_include", network);
@@ -76,8 +84,6 @@ void me_hosts_env(const struct me_cluster *cluster, const struct me_host_state *
     set(out, "OMPI_MCA_oob_tcp_keepalive_time", "10");
     set(out, "OMPI_MCA_oob_tcp_keepalive_intvl", "5");
     set(out, "OMPI_MCA_oob_tcp_keepalive_probes", "3");
-    me_buffer_puts(out, "# A rank that dies does not take the others along.\n");
-    set(out, "OMPI_MCA_orte_enable_recovery", "1");
     me_buffer_puts(out, "# A workload gets every core of its machine.\n");
     set_both(out, "OMPI_MCA_hwloc_base_binding_policy", "PRTE_MCA_hwloc_default_binding_policy", "none");
     me_buffer_puts(out, "# A waiting rank must not burn what is being measured.\n");

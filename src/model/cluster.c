@@ -16,6 +16,7 @@ static void release_machine(struct me_machine *machine)
     free(machine->region);
     free(machine->external);
     free(machine->python);
+    free(machine->docker_image);
 }
 
 void me_cluster_release(struct me_cluster *cluster)
@@ -26,6 +27,8 @@ void me_cluster_release(struct me_cluster *cluster)
     for (size_t i = 0; i < cluster->memory_count; i++) free(cluster->memory[i]);
     free(cluster->memory);
     free(cluster->machines);
+    free(cluster->docker_image);
+    free(cluster->docker_options);
     free(cluster->source);
     memset(cluster, 0, sizeof *cluster);
 }

@@ -23,6 +23,11 @@ bool me_evaluate_total(const struct me_record *record, size_t first, size_t last
 void me_evaluate_remark_coarse(const struct me_record *record, size_t first, size_t last, double length_s,
                                char *note, size_t size);
 double me_evaluate_duration_s(const struct me_record *record, size_t first, size_t last);
+/* How far the machine's clock was ahead of the head's, in seconds, when it was looked at and (in line between) at a
+ * sample, and by how much that may be wrong; NaN: not known. */
+void me_evaluate_clock(const struct me_record *record, enum me_clock_when when, double *offset_s,
+                       double *bound_s);
+void me_evaluate_clock_at(const struct me_record *record, size_t sample, double *offset_s, double *bound_s);
 int64_t me_evaluate_unix_ns(const struct me_record *record, size_t sample);
 /* Fills names, times, values and states of a series whose sizes and arrays are there already. */
 void me_evaluate_series(const struct me_record *record, size_t first, struct me_result_series *series);

@@ -8,10 +8,17 @@ const struct me_option me_bench_options_own[] = {
     {"append", 0, ME_OPTION_FLAG, FIELD(append), 0, 0, NULL, "add repeats to an existing experiment"},
     {"force", 0, ME_OPTION_FLAG, FIELD(force), 0, 0, NULL,
      "move an existing experiment aside (EXPERIMENT.old-TIME) and begin a new one"},
+    {"resume", 0, ME_OPTION_FLAG, FIELD(resume), 0, 0, NULL,
+     "run only what the experiment's last run lacks; options and command are those of that run"},
     {"progress", 0, ME_OPTION_STRING, FIELD(progress), 0, 0, "MODE",
      "auto (default: one line a machine on a terminal), lines, or none"},
     {"lost-after", 0, ME_OPTION_DOUBLE, FIELD(lost_after_s), 1, 86400, "SECONDS",
      "silence after which a machine counts as lost, also when a stop was asked for (default 30)"},
+    {"series", 0, ME_OPTION_STRING, FIELD(series), 0, 0, "WHERE",
+     "the samples: gather (default: into the result), or local: each machine keeps a file, which the result "
+     "links to"},
+    {"series-limit", 0, ME_OPTION_DOUBLE, FIELD(series_limit_mib), 0, 1e9, "MIB",
+     "samples of a machine that are larger, compressed, stay there as with --series local (default 1024)"},
     {"root", 0, ME_OPTION_STRING, FIELD(root), 0, 0, "DIR",
      "where /sys and /proc are found: a container's /host (default $ME_ROOT, else /)"},
     {.name = NULL},
@@ -19,7 +26,8 @@ const struct me_option me_bench_options_own[] = {
 
 void me_bench_options_defaults(struct me_bench_options *options)
 {
-    *options = (struct me_bench_options){.progress = "auto", .root = "/", .lost_after_s = 30};
+    *options = (struct me_bench_options){
+        .progress = "auto", .root = "/", .lost_after_s = 30, .series = "gather", .series_limit_mib = 1024};
     me_experiment_defaults(&options->experiment);
 }
 
@@ -73,10 +81,15 @@ static int check_folder(const char *folder, struct me_error *err)
 int me_bench_options_check(const struct me_bench_options *options, struct me_error *err)
 {
     const char *progress = options->progress;
+    if (options->resume && (options->append || options->force))
+        return me_fail(err, ME_E_INPUT, "--resume: not together with --%s",
+                       options->append ? "append" : "force");
     if (options->append && options->force)
         return me_fail(err, ME_E_INPUT,
                        "--append: not together with --force: one adds, the other begins anew");
     if (progress && strcmp(progress, "auto") && strcmp(progress, "lines") && strcmp(progress, "none"))
         return me_fail(err, ME_E_INPUT, "--progress: %.64s is not auto, lines or none", progress);
+    if (options->series && strcmp(options->series, "gather") && strcmp(options->series, "local"))
+        return me_fail(err, ME_E_INPUT, "--series: %.64s is not gather or local", options->series);
     return check_folder(options->folder, err);
 }

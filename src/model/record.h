@@ -23,6 +23,7 @@ enum me_record_chunk {
     ME_CHUNK_LOG = 6,
     ME_CHUNK_END = 7,
     ME_CHUNK_METRIC = 8,
+    ME_CHUNK_CLOCK = 9,
 };
 
 /* Two bits a reading. The value follows as a difference to the reading above it in the same chunk

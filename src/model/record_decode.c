@@ -311,6 +311,17 @@ static enum outcome take_log(struct me_wire *in, struct me_record *record)
     return TAKEN;
 }
 
+static enum outcome take_clock(struct me_wire *in, struct me_record *record)
+{
+    uint32_t when = get_below(in, ME_CLOCK_COUNT);
+    struct me_clock_offset offset = {.known = true};
+    offset.mono_minus_head_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
+    offset.bound_ns = me_wire_int(in, 0, INT64_MAX);
+    if (in->bad) return DAMAGED;
+    record->clocks[when] = offset;
+    return TAKEN;
+}
+
 static enum outcome take_end(struct me_wire *in, struct me_record *record)
 {
     enum me_machine_status status = get_below(in, ME_STATUS_LOST + 1);
@@ -340,6 +351,8 @@ static enum outcome take_payload(unsigned type, struct me_wire *in, struct me_re
         return take_metric(in, record);
     case ME_CHUNK_LOG:
         return take_log(in, record);
+    case ME_CHUNK_CLOCK:
+        return take_clock(in, record);
     case ME_CHUNK_END:
         return take_end(in, record);
     default:

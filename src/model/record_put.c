@@ -231,6 +231,15 @@ void me_record_put_log(struct me_buffer *out, const struct me_log *log)
     end_chunk(out, begin, ME_CHUNK_LOG);
 }
 
+void me_record_put_clock(struct me_buffer *out, enum me_clock_when when, const struct me_clock_offset *offset)
+{
+    size_t begin = begin_chunk(out);
+    me_wire_put_uint(out, when);
+    me_wire_put_int(out, offset->mono_minus_head_ns);
+    me_wire_put_int(out, offset->bound_ns);
+    end_chunk(out, begin, ME_CHUNK_CLOCK);
+}
+
 void me_record_put_end(struct me_buffer *out, enum me_machine_status status, const char *reason)
 {
     size_t begin = begin_chunk(out);

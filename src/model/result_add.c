@@ -13,12 +13,20 @@ static void set_status(struct me_row_machine *row, enum me_machine_status status
 
 static void fill_machine(struct me_row_machine *row, const struct me_plan_machine *machine)
 {
-    *row = (struct me_row_machine){.machine_id = machine->id, .memory_gib = NAN};
+    *row = (struct me_row_machine){.machine_id = machine->id,
+                                   .memory_gib = NAN,
+                                   .clock_offset_start_s = NAN,
+                                   .clock_bound_start_s = NAN,
+                                   .clock_offset_end_s = NAN,
+                                   .clock_bound_end_s = NAN};
     snprintf(row->name, sizeof row->name, "%s", machine->name);
     snprintf(row->country, sizeof row->country, "%s", machine->country);
     snprintf(row->region, sizeof row->region, "%s", machine->region);
     snprintf(row->grid_source, sizeof row->grid_source, "%s", machine->grid_source);
     snprintf(row->basis, sizeof row->basis, "%s", machine->basis);
+    snprintf(row->engine, sizeof row->engine, "%s", machine->engine);
+    snprintf(row->image, sizeof row->image, "%s", machine->image);
+    snprintf(row->image_digest, sizeof row->image_digest, "%s", machine->image_digest);
     row->grid_gco2_per_kwh = machine->grid_g_per_kwh;
     row->pue = machine->pue;
     set_status(row, machine->status, machine->reason);
@@ -109,6 +117,7 @@ static void fill_repeat(struct me_row_repeat *row, const struct me_record *recor
     row->longest_gap_s = me_ns_to_s(span->longest_gap_ns);
     fill_usage(row, &span->usage);
     row->cpu_share = NAN;
+    me_evaluate_clock_at(record, span->first, &row->clock_offset_s, &row->clock_bound_s);
 }
 
 static void fill_energies(struct me_result *add, const struct me_record *record, const struct me_span *span,
@@ -294,6 +303,8 @@ static int add_record(struct me_result *add, struct me_record *record)
     char stalled[160] = "";
     me_evaluate_retire(record, stalled, sizeof stalled);
     fill_facts(machine, &record->facts);
+    me_evaluate_clock(record, ME_CLOCK_START, &machine->clock_offset_start_s, &machine->clock_bound_start_s);
+    me_evaluate_clock(record, ME_CLOCK_END, &machine->clock_offset_end_s, &machine->clock_bound_end_s);
     fill_weakest_provenance(machine, record);
     if (fill_tables(add, record)) return -1;
     if (ok && record->status != ME_STATUS_OK)

@@ -83,6 +83,12 @@ static int check_machine(const struct me_result *base, const struct me_result *m
                            now->machine_id, now->name);
         if (check_channels(base, more, now->machine_id, err)) return -1;
     }
+    if (strcmp(old->image_digest, now->image_digest))
+        return me_fail(
+            err, ME_E_INPUT,
+            "machine %d (%s): its image changed, %s before, %s now: begin a new experiment, or use --force",
+            now->machine_id, now->name, old->image_digest[0] ? old->image_digest : "no container",
+            now->image_digest[0] ? now->image_digest : "no container");
     if (differs(old->grid_gco2_per_kwh, now->grid_gco2_per_kwh) || differs(old->pue, now->pue))
         return me_fail(err, ME_E_INPUT,
                        "machine %d (%s): its grid intensity or PUE changed, %g x %g before, %g x %g "
@@ -179,9 +185,17 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     return copy_new_series(base, more, out);
 }
 
+/* Where samples lie that are not in the file: of the runs before, and of this one. */
+static void merge_series_file(struct me_row_machine *row, const struct me_row_machine *now)
+{
+    if (now->series_file[0] && !strstr(row->series_file, now->series_file))
+        me_rows_remark(row->series_file, sizeof row->series_file, "%s", now->series_file);
+}
+
 /* The machine's row after both: the facts of the one that has some, and the worse status. */
 static void merge_machine(struct me_row_machine *row, const struct me_row_machine *now)
 {
+    merge_series_file(row, now);
     if (!row->boot_id[0] && now->boot_id[0]) {
         *row = *now;
     } else if (strcmp(now->status, me_status_name(ME_STATUS_OK))) {

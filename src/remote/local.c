@@ -17,6 +17,8 @@ extern char **environ;
 
 struct me_remote {
     const atomic_bool *cancel;
+    void (*heard)(void *context, const char *bytes, size_t len);
+    void *context;
 };
 
 static int local_connect(struct me_remote **out, const struct me_machine *machine,
@@ -26,6 +28,8 @@ static int local_connect(struct me_remote **out, const struct me_machine *machin
     struct me_remote *remote = calloc(1, sizeof *remote);
     if (!remote) return me_fail(err, ME_E_RUN, "no memory");
     remote->cancel = options->cancel;
+    remote->heard = options->heard;
+    remote->context = options->context;
     *out = remote;
     return 0;
 }
@@ -74,10 +78,11 @@ static int start(struct run *run, const char *command)
     return error;
 }
 
-static void take(int *fd, struct me_buffer *to)
+static void take(const struct me_remote *remote, int *fd, struct me_buffer *to)
 {
     char bytes[16384];
     ssize_t n = read(*fd, bytes, sizeof bytes);
+    if (n > 0 && remote->heard) remote->heard(remote->context, bytes, (size_t)n);
     if (n > 0 && to) me_buffer_append(to, bytes, (size_t)n);
     if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) close_end(fd);
 }
@@ -107,17 +112,18 @@ static void give(struct run *run)
 }
 
 /* false: the time is up. */
-static bool converse(struct run *run, struct me_buffer *out, struct me_buffer *errout, int64_t deadline,
-                     const atomic_bool *cancel)
+static bool converse(const struct me_remote *remote, struct run *run, struct me_buffer *out,
+                     struct me_buffer *errout, int64_t deadline)
 {
+    const atomic_bool *cancel = remote->cancel;
     fcntl(run->in, F_SETFL, O_NONBLOCK);
     while (run->out >= 0 || run->errout >= 0) {
         int64_t left = deadline - me_clock_mono_ns();
         if (left <= 0 || (cancel && atomic_load(cancel))) return false;
         struct pollfd ends[3] = {{run->out, POLLIN, 0}, {run->errout, POLLIN, 0}, {run->in, POLLOUT, 0}};
         poll(ends, 3, left < ME_NS_PER_S / 10 ? (int)(left / 1000000) + 1 : 100);
-        if (ends[0].revents) take(&run->out, out);
-        if (ends[1].revents) take(&run->errout, errout);
+        if (ends[0].revents) take(remote, &run->out, out);
+        if (ends[1].revents) take(remote, &run->errout, errout);
         if (ends[2].revents) give(run);
     }
     return true;
@@ -134,7 +140,7 @@ static int local_exec(struct me_remote *remote, const char *command, const struc
     if (error)
         rc = me_fail_errno(err, ME_E_MACHINE, error, "localhost: /bin/sh");
     else {
-        bool ended = converse(&run, out, errout, deadline, remote->cancel);
+        bool ended = converse(remote, &run, out, errout, deadline);
         if (!ended) kill(-run.pid, SIGKILL);
         while (waitpid(run.pid, &code, 0) < 0 && errno == EINTR) continue;
         bool cancelled = remote->cancel && atomic_load(remote->cancel);

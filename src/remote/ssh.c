@@ -157,6 +157,8 @@ static int ssh_connect(struct me_remote **out, const struct me_machine *machine,
     if (!remote) return me_fail(err, ME_E_RUN, "no memory for a connection");
     remote->fd = -1;
     remote->cancel = options->cancel;
+    remote->heard = options->heard;
+    remote->context = options->context;
     if (strcmp(machine->name, machine->address))
         snprintf(remote->where, sizeof remote->where, "%s (%s@%s:%d)", machine->name, machine->user,
                  machine->address, machine->port);
@@ -220,6 +222,7 @@ static int take(struct run *run, int stream, struct me_buffer *to)
     if (n == LIBSSH2_ERROR_EAGAIN || n == 0) return 0;
     if (n < 0) return -1;
     if (to) me_buffer_append(to, bytes, (size_t)n);
+    if (run->remote->heard) run->remote->heard(run->remote->context, bytes, (size_t)n);
     return 1;
 }
 

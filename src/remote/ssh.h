@@ -12,6 +12,8 @@ struct me_remote {
     int fd;
     LIBSSH2_SESSION *session;
     const atomic_bool *cancel;
+    void (*heard)(void *context, const char *bytes, size_t len);
+    void *context;
     char where[256]; /* "node7 (user@192.0.2.7:22)", for messages */
     char address[128];
     char host_key[1024]; /* "ssh-ed25519 AAAA..." */

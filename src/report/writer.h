@@ -87,6 +87,7 @@ void me_text_jobs(const struct me_result *result, FILE *out);
 void me_text_unranked(const struct me_result *result, FILE *out);
 void me_text_trouble(const struct me_result *result, FILE *out);
 void me_text_grid(const struct me_result *result, FILE *out);
+void me_text_containers(const struct me_result *result, FILE *out);
 void me_text_regions(const struct me_result *result, FILE *out);
 void me_text_activity(const struct me_result *result, FILE *out);
 void me_text_cost(const struct me_result *result, FILE *out);

@@ -19,7 +19,7 @@
 #include "me/store.h"
 
 #define TOUCH_NS  ME_NS_PER_S
-#define STALE_NS  (15 * ME_NS_PER_S)
+#define STALE_S   15
 #define LOOK_NS   (ME_NS_PER_S / 50)
 #define LEFT_S    60
 #define TEXT_SIZE 512
@@ -181,16 +181,16 @@ static bool look_at(const char *path, struct sight *sight)
     return true;
 }
 
-static bool is_stale(const struct sight *sight, const struct holder *me)
+static bool is_stale(const struct sight *sight, const struct holder *me, int64_t stale_ns)
 {
     struct holder holder;
     get_holder(sight->text, &holder);
-    return is_gone(&holder, me) || me_clock_mono_ns() - sight->changed_ns > STALE_NS;
+    return is_gone(&holder, me) || me_clock_mono_ns() - sight->changed_ns > stale_ns;
 }
 
 /* Takes away a lock whose holder is dead, unless another has come to hold it meanwhile. */
 static void break_lock(const char *path, const struct sight *sight, struct sight *breaker,
-                       const struct holder *me)
+                       const struct holder *me, int64_t stale_ns)
 {
     char guard[4300], text[TEXT_SIZE];
     struct stat st;
@@ -199,7 +199,7 @@ static void break_lock(const char *path, const struct sight *sight, struct sight
     if (!make_whole(guard, text, me->token)) {
         if (!read_lock(path, text, &st) && !strcmp(text, sight->text)) unlink(path);
         unlink(guard);
-    } else if (look_at(guard, breaker) && is_stale(breaker, me)) {
+    } else if (look_at(guard, breaker) && is_stale(breaker, me, stale_ns)) {
         unlink(guard);
     }
 }
@@ -239,6 +239,7 @@ static int take(struct me_lock *lock, const struct holder *me, const struct me_l
 {
     struct sight sight = {0}, breaker = {0};
     int64_t begin_ns = me_clock_mono_ns(), limit_ns = (int64_t)(options->wait_s * 1e9);
+    int64_t stale_ns = (int64_t)((options->stale_s > 0 ? options->stale_s : STALE_S) * 1e9);
     for (bool told = false;;) {
         if (!look_at(lock->path, &sight)) {
             int failed = make_whole(lock->path, lock->text, me->token);
@@ -246,7 +247,7 @@ static int take(struct me_lock *lock, const struct holder *me, const struct me_l
             if (failed != EEXIST) return fail_errno(options->path, failed, err);
             continue;
         }
-        if (is_stale(&sight, me)) break_lock(lock->path, &sight, &breaker, me);
+        if (is_stale(&sight, me, stale_ns)) break_lock(lock->path, &sight, &breaker, me, stale_ns);
         int64_t waited_ns = me_clock_mono_ns() - begin_ns;
         if (waited_ns > limit_ns) return fail_busy(options->path, sight.text, options, err);
         if (options->look && !options->look(options->context))

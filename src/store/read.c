@@ -139,6 +139,24 @@ static int read_arrays(hid_t group, struct me_result_series *series)
     return rc ? -1 : 0;
 }
 
+/* 0, and the error says so, if it is a link to a file that is not there. */
+static int missing(hid_t above, const char *name, const char *what, const char *path, struct me_error *err)
+{
+    H5L_info_t info;
+    char value[4096] = "";
+    const char *file = NULL;
+    if (H5Lget_info(above, name, &info, H5P_DEFAULT) < 0 || info.type != H5L_TYPE_EXTERNAL) return -1;
+    if (info.u.val_size > sizeof value || H5Lget_val(above, name, value, sizeof value, H5P_DEFAULT) < 0 ||
+        H5Lunpack_elink_val(value, info.u.val_size, NULL, &file, NULL) < 0)
+        return -1;
+    me_fail(err, ME_E_INPUT,
+            "%s: the samples of %s are in %.400s, which is not there: copy it there from its machine (column "
+            "series_file "
+            "of /machines)",
+            path, what, file);
+    return 0;
+}
+
 static int read_one_series(hid_t above, int machine, int repeat, const char *path, struct me_result *out,
                            struct me_error *err)
 {
@@ -151,7 +169,9 @@ static int read_one_series(hid_t above, int machine, int repeat, const char *pat
     snprintf(name, sizeof name, "%d", repeat);
     snprintf(what, sizeof what, "/series/%d/%d", machine, repeat);
     hid_t group = H5Gopen2(above, name, H5P_DEFAULT);
-    int rc = group < 0 || read_arrays(group, series) ? damaged(err, path, what) : 0;
+    int rc = group < 0 && !missing(above, name, what, path, err) ? -1
+             : group < 0 || read_arrays(group, series)           ? damaged(err, path, what)
+                                                                 : 0;
     me_hdf5_close(group);
     return rc;
 }

@@ -125,9 +125,7 @@ int me_store_image(const struct me_result *result, struct me_buffer *out, struct
 static int write_all_series(hid_t file, const struct me_output *output, const struct me_result *result,
                             const struct me_store_extras *extras, struct me_error *err)
 {
-    if (extras->base && me_hdf5_copy_series(file, extras->base, err)) return -1;
-    for (size_t i = 0; extras->base && i < extras->drop_count; i++)
-        if (me_hdf5_drop_series(file, &extras->drops[i], err)) return -1;
+    if (extras->base && me_hdf5_copy_series(file, extras, err)) return -1;
     hid_t all = me_hdf5_open_series(file);
     if (all < 0) return me_hdf5_fail(err, ME_E_RUN, "/series");
     int rc = 0;
@@ -174,6 +172,20 @@ int me_store_write_with(const char *path, const struct me_result *result,
     if (!rc && extras->confirm) rc = extras->confirm(extras->context, err);
     if (!rc) rc = me_output_rename(&output, err);
     if (rc && extras->disk) *extras->disk = output.failed;
+    me_output_close(&output);
+    return rc;
+}
+
+int me_store_save(const char *path, const struct me_buffer *bytes, struct me_error *err)
+{
+    struct me_output output;
+    int rc = me_output_open(&output, path, err);
+    if (!rc) {
+        output.vfd.failed = output.vfd.write(output.vfd.context, 0, bytes->data, bytes->len);
+        output.vfd.end = bytes->len;
+        rc = me_output_flush(&output, err);
+    }
+    if (!rc) rc = me_output_rename(&output, err);
     me_output_close(&output);
     return rc;
 }

@@ -673,7 +673,7 @@ def test_misuse(ground_as_new, line, said):
     assert not listing(ground_as_new)
 
 
-VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot", "--events": "none",
+VALUES = {"--sources": "powercap,model", "--progress": "lines", "--root": "/sysroot", "--events": "none", "--series": "local",
           "--external": "W true", "--with": "config.json"}
 
 

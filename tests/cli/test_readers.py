@@ -95,6 +95,44 @@ def test_python_series(sample):
         result.series(3, 99)
 
 
+def test_python_lays_series_over_each_other(sample):
+    """The sample's machines are a quarter of a second ahead of the one before, and a millisecond more at the end."""
+    result = machine_energy.read(sample)
+    ahead = result.repeats[(result.repeats.machine_id == 3) & (result.repeats.repeat == 2)].clock_offset_s.iloc[0]
+    frame = result.series(3, 2, head_clock=True)
+    np.testing.assert_array_equal(frame.index.asi8, result.series(3, 2).index.asi8 - round(ahead * 1e9))
+    assert ahead == 0.75 and frame.attrs["clock_bound_s"] == 0.000125
+    with pytest.raises(ValueError, match="not compared with the head's"):
+        result.series(4, 2, head_clock=True)
+
+
+@pytest.fixture
+def apart(tmp_path):
+    """A result whose series stayed apart, in the same folder."""
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "ME_ROOT": "/", "OMPI_ALLOW_RUN_AS_ROOT": "1",
+           "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    run(BUILD / "me_bench", "apart", "--series", "local", "--sources", "model", "--progress", "none", "--", "sleep", "0.3",
+        cwd=tmp_path, env=env)
+    return tmp_path / "apart" / "apart.h5"
+
+
+def test_readers_follow_links_and_tell_what_is_not_there(apart):
+    result = machine_energy.read(apart)
+    assert len(result.series(0, 1)) >= 2
+    text = 'source("%s"); cat(nrow(me_series("%s", 0, 1)))' % (TOP / "scripts/r/machine_energy.R", apart)
+    assert int(run("Rscript", "--vanilla", "-e", text)) == len(result.series(0, 1))
+    (file,) = (apart.parent / "series").iterdir()
+    assert result.machines.series_file[0] == f"series/{file.name}"
+    file.unlink()
+    result = machine_energy.read(apart)
+    assert result.series_keys == [(0, 1)]
+    with pytest.raises(FileNotFoundError, match="samples of machine 0, repeat 1 are in series/machine0-.* not there: copy"):
+        result.series(0, 1)
+    said = subprocess.run(["Rscript", "--vanilla", "-e", text], capture_output=True, text=True, timeout=120)
+    assert "with series/0/1 is not there: copy it" in said.stderr
+    assert run(BUILD / "me", "report", apart)  # needs no samples
+
+
 def test_python_refuses(tmp_path, sample):
     with h5py.File(tmp_path / "other.h5", "w"):
         pass

@@ -73,6 +73,14 @@ def debian_root():
                          "--customize-hook=rm -rf " + left_out, suite()])
 
 
+def native_root():
+    """The same with what the workload `native` loads and trains on."""
+    left_out = " ".join(f'"$1"/{pattern}' for pattern in LEFT_OUT)
+    wanted = [*packages(), "libopenblas0-pthread", "dataset-fashion-mnist"]
+    return kept("native", ["--variant=essential", "--include=" + ",".join(wanted),
+                           "--customize-hook=rm -rf " + left_out, suite()])
+
+
 def slim_root():
     """The tar of a Debian that images are built on: apt and what is essential, with this machine's way to packages."""
     settings = [line for line in said("apt-config", "dump").splitlines() if re.match(r"Acquire::(Check|Retries)", line)]

@@ -1,12 +1,11 @@
-"""Machines that have only a container engine: pull, meter, rights, troubles of the registry, ranks in containers
-of three machines, and nothing left whatever is killed."""
+"""What engines do by themselves, on which run_docker rests: pull, meter, rights, troubles of the registry. The product on
+them is in test_docker.py."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import cgroups
 import me_test
 from cluster import ENGINE_PROGRAMS, MPI_PROGRAMS, Cluster, HostSpec, User, zone
 from engine import SUDO_DOCKER, Engine, Registry
-from experiment import read, runs
 from image import Image, architecture
 
 HERE = Path(__file__).resolve().parent
@@ -25,29 +23,6 @@ ENERGY = "/host/sys/class/powercap/intel-rapl:0/energy_uj"
 # The machine's meters under /host, its network and its name; no rights beside those of the user inside.
 MACHINE = ("--network", "host", "--uts", "host", "-v", "/sys:/host/sys:ro", "-v", "/proc:/host/proc:ro",
            "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-# mpirun's launch agent. Three shells quote three times: ssh's, the machine's, the container's. In the container a
-# guard beside the daemon hears a byte a second, which come as long as mpirun and every link of the chain live; mpirun
-# itself gives an agent /dev/null to read.
-AGENT = r"""#!/bin/sh
-host=$1
-shift
-before= words=
-for word do
-    case $before in plm_[rs]sh_agent) word=sh ;; esac
-    words="$words $word"
-    before=$word
-done
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
-inside="exec 3<&0; export ME_MACHINE_ID=${host#n}; $words </dev/null & daemon=\$!
-{ while [ \$(timeout 5 head -c 1 | wc -c) = 1 ]; do :; done; kill \$daemon; sleep 3; kill -9 -1; } <&3 & wait \$daemon"
-machine="mkdir -p ~/.local/state/machine-energy; exec docker run -i --rm --init --name me-test-$host OPTIONS IMAGE"
-machine="$machine sh -c $(quoted "$inside")"
-mpirun=$PPID
-while kill -0 "$mpirun"; do echo; sleep 1; done 2>/dev/null | ssh -F ssh_config "$host" "exec sh -c $(quoted "$machine")"
-"""
-SETTINGS = {"orte_leave_session_attached": 1, "plm_rsh_no_tree_spawn": 1, "hwloc_base_binding_policy": "none",
-            "btl_tcp_if_include": "eth0", "oob_tcp_if_include": "eth0", "odls_base_sigkill_timeout": 2,
-            "oob_tcp_keepalive_time": 4, "oob_tcp_keepalive_intvl": 2, "oob_tcp_keepalive_probes": 2}
 
 
 def account_sets():
@@ -175,82 +150,6 @@ def test_disk_full(ground):
         said = engine.docker("pull", ground.me)
         assert said.rc == 1 and "no space left on device" in said.err
         assert engine.read("images", "-q") == []
-
-
-# -- ranks in containers ------------------------------------------------------------------------------
-
-
-def write_agent(ground, *options):
-    journals = ".local/state/machine-energy"
-    words = [*MACHINE, "-e", "ME_ROOT=/host", "-v", f"~/{journals}:/root/{journals}", *options]
-    path = Path(ground.work, "agent")
-    path.write_text(AGENT.replace("OPTIONS", " ".join(words)).replace("IMAGE", ground.me))
-    path.chmod(0o755)
-
-
-def mpirun(ground, name, *words, popen=False):
-    """A rank on the head, which has the result, and one in a container of each machine."""
-    env = {f"OMPI_MCA_{key}": str(value) for key, value in SETTINGS.items()}
-    env["OMPI_MCA_plm_rsh_agent"] = ground.work + "/agent"
-    program = f'exec me_bench {name} --root "${{ME_ROOT:-/}}" {" ".join(words)}'
-    line = ["mpirun", "-H", "localhost," + ",".join(NAMES), "sh", "-c", program]
-    return ground.head.popen(line, env=env) if popen else ground.head.run(line, env=env, check=True)
-
-
-def test_experiment_in_containers(ground):
-    write_agent(ground, "--read-only", "--tmpfs", "/tmp")
-    mpirun(ground, "exp1", "--repeats", "2", "--", "sleep", "1.3")
-    result = read(ground, "exp1")
-    machines = result.machines.set_index("name")
-    for name, power in zip(NAMES, (50, 80, 120)):
-        assert machines.status[name] == "ok" and machines.boot_id[name] == ground[name].boot_id
-        for row in runs(result, machines.machine_id[name]).itertuples():
-            assert row.energy_j == pytest.approx(power * row.duration_s, rel=1e-3, abs=power * 0.0015)
-    assert all(engine.containers() == [] for engine in ground.engines.values())
-
-
-def find(host, begin):
-    return [pid for pid, line in host.processes().items() if line.startswith(begin)]
-
-
-def frozen(host):
-    """The daemon of Open MPI hears nothing any more: only the guard is left to end the container."""
-    host.run(["kill", "-STOP", *map(str, find(host, "orted"))], check=True)
-    return host, find(host, "docker run")
-
-
-KILLS = {  # what is killed with SIGKILL, and where
-    "mpirun": lambda ground: (ground.head, find(ground.head, "mpirun -H")),
-    "client of a frozen daemon": lambda ground: frozen(ground["n1"]),
-    "client": lambda ground: (ground["n1"], find(ground["n1"], "docker run")),
-    "first process": lambda ground: (ground["n1"], find(ground["n1"], "/sbin/docker-init")),
-}
-
-
-@pytest.mark.parametrize("what", KILLS)
-def test_nothing_outlives(ground, what):
-    """Killed in the middle, whatever it is: no container is left on any machine, and the journals are."""
-    write_agent(ground)
-    name = what.replace(" ", "-")
-    run = mpirun(ground, name, "--", "sleep", "62", popen=True)
-    try:
-        started = me_test.wait_until(lambda: all(find(ground[n], "sleep 62") for n in NAMES), 15)
-        assert started, me_test.finish(run, name, 1)
-        time.sleep(0.3)
-        host, pids = KILLS[what](ground)
-        assert pids, host.processes()
-        host.run(["kill", "-KILL", *map(str, pids)], check=True)
-        gone = me_test.wait_until(lambda: not any(engine.containers() for engine in ground.engines.values()), 15, 0.1)
-        assert gone, {n: engine.containers() for n, engine in ground.engines.items()}
-        assert not any(find(ground[n], "sleep 62") for n in NAMES)
-        assert list(ground["n1"].path("/root/.local/state/machine-energy").glob("*.mej"))
-        assert me_test.wait_until(lambda: not find(ground.head, "ssh -F") and run.poll() is not None, 5)
-    finally:
-        me_test.kill_group(run)
-        run.communicate()
-        for engine in ground.engines.values():
-            for left in engine.containers():
-                engine.docker("rm", "-f", left)
 
 
 # -- the ground itself --------------------------------------------------------------------------------

@@ -252,3 +252,20 @@ def test_two_platforms(tmp_path):
     ends = [f"push {tag}-amd64", f"push {tag}-arm64", f"manifest create {tag} {tag}-amd64 {tag}-arm64",
             f"manifest push {tag}"]
     assert [line for line in told.splitlines() if line in ends] == ends
+
+
+def test_run_docker(ground, images):
+    """What the builder made is what run_docker runs: the training in it, and the joules of the machine."""
+    before = ground.engine.containers()  # a build that failed keeps its own
+    for framework in images:
+        config = ground.write_config([ground["n1"].machine(1, login="key", name="n1")], run_docker=True,
+                                     docker_image=name(ground, framework), run_local=False)
+        words = ["--framework", framework, "--samples", "3000"]
+        said = ground.head.run(["me", "run", config, "trained-" + framework, *words], timeout=120)
+        assert said.rc == 0, said
+        result = machine_energy.read(Path(ground.work, f"trained-{framework}/trained-{framework}.h5"))
+        row, = result.repeats[result.repeats.phase == "run"].itertuples()
+        assert row.energy_j == pytest.approx(50 * row.duration_s, rel=1e-3, abs=0.075)
+        assert result.summary.accuracy[0] > 0.5 and result.summary.region[0] == "train"
+        assert result.machines.image_digest[0] == ground.engine.digest(name(ground, framework))
+    assert ground.engine.containers() == before

@@ -28,6 +28,7 @@ def ground(tmp_path_factory):
         config = c.write_config([c[name].machine(number, login="key") for number, name in enumerate(MACHINES, 1)])
         c.head.run(["me", "hosts", config], check=True, timeout=120)
         c.head.sh("sed -i \"s/sigkill_timeout='2'/sigkill_timeout='1'/\" gen.hosts.d/env", check=True)
+        c.head.sh("sed -i 's/ServerAliveInterval 5/ServerAliveInterval 1/' gen.hosts.d/ssh_config", check=True)
         yield c
 
 
@@ -193,3 +194,87 @@ def test_not_while_it_runs(ground):
     assert said.rc == 0 and "nothing to recover: no machine was lost, and no journal is left" in said.err
     said = recover(c, "never")
     assert said.rc == 2 and "no experiment of this name was begun here" in said.err
+
+
+# -- --resume ---------------------------------------------------------------------------------------
+
+# The second repeat is long until the machine may go on.
+WAITS = "sh -c '[ $ME_REPEAT = 1 ] && exec sleep 0.5; [ -e /root/go ] && exec sleep 0.6; exec sleep 62'"
+
+
+@pytest.fixture
+def go(ground):
+    """Called: from now on no repeat is long."""
+    def all_may():
+        for name in MACHINES:
+            ground[name].run(["touch", "/root/go"], check=True)
+    yield all_may
+    for name in MACHINES:
+        ground[name].run(["rm", "-f", "/root/go"], check=True)
+
+
+def check_whole(c, name, seconds=(0.5, 0.6)):
+    result = read(c, name)
+    assert result.attrs["status"] == "complete", result.machines[["status", "reason"]]
+    for number, power_w in POWERS.items():
+        rows = runs(result, number)
+        assert status(result, number) == "ok" and list(rows.repeat) == list(range(1, len(seconds) + 1))
+        for row, length in zip(rows.itertuples(), seconds, strict=True):
+            check_energy(row, power_w, length)
+            assert len(result.series(number, row.repeat)) >= 5
+            first = result.series(number, row.repeat).index.astype("int64")[0]
+            assert abs(first - row.start_unix_ns) < 1e6, "the series is that of the repeat"
+    return result
+
+
+def test_resume_where_only_journals_are_left(ground, go):
+    c = ground
+    run = start(c, "again", WAITS)
+    kill_head(c, "again", run)
+    go()
+    said = c.head.sh(". gen.hosts.d/env && mpirun -hostfile gen.hosts me_bench again --resume", timeout=60)
+    assert said.rc == 0, said
+    assert "recovered from the journals of 3 machines" in said.err
+    check_whole(c, "again")
+    before = Path(c.work, "again", "again.h5").read_bytes()
+    said = c.head.run(["me", "run", "again", "--resume"], timeout=60)
+    assert said.rc == 0 and "again: nothing is missing" in said.err, said
+    assert Path(c.work, "again", "again.h5").read_bytes() == before
+    for words, text in ((["--repeats", "3"], "--repeats 2 before, 3 now"), (["--", "true"], 'the command\'s word "sh"'),
+                        (["--append"], "--resume: not together with --append")):
+        said = c.head.sh(". gen.hosts.d/env && mpirun -hostfile gen.hosts me_bench again --resume " + " ".join(words))
+        assert said.rc == 2 and text in said.err, said
+    assert Path(c.work, "again", "again.h5").read_bytes() == before
+
+
+def test_resume_measures_only_what_is_missing(ground, go):
+    """One machine was lost in the second of three repeats; another one had ended all."""
+    c = ground
+    run = start(c, "some", WAITS.replace("62", "2.62"), options="--lost-after 3", line="sleep 2.62")
+    alone(c["n2"], "me_bench ", signal.SIGKILL)
+    run.communicate(timeout=40)
+    assert [status(read(c, "some"), number) for number in POWERS] == ["ok", "lost", "ok"]
+    starts = {number: list(runs(read(c, "some"), number).start_unix_ns) for number in POWERS}
+    go()
+    said = c.head.run(["me", "run", "some", "--resume"], timeout=60)
+    assert said.rc == 0, said
+    result = read(c, "some")
+    assert list(result.machines.status) == ["ok"] * 3 and result.attrs["status"] == "complete"
+    for number in (1, 3):
+        assert list(runs(result, number).start_unix_ns) == starts[number], "they stood aside"
+    check_energy(runs(result, 2).iloc[0], 80, 0.5)
+    check_energy(runs(result, 2).iloc[1], 80, 0.6)
+    assert runs(result, 2).start_unix_ns.iloc[0] < starts[1][1], "it is the one from the journal"
+
+
+def test_resume_after_a_stop(ground, go):
+    """What a stop has cut off is measured again, in its place."""
+    c = ground
+    run = start(c, "stopped", WAITS)
+    c.head.signal(run, signal.SIGTERM)
+    run.communicate(timeout=30)
+    assert [list(runs(read(c, "stopped"), number).note) for number in POWERS] == [["", "interrupted"]] * 3
+    go()
+    said = c.head.run(["me", "run", "stopped", "--resume"], timeout=60)
+    assert said.rc == 0, said
+    check_whole(c, "stopped")

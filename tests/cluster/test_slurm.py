@@ -200,6 +200,18 @@ def test_a_preempted_job_is_requeued_and_goes_on(slurm):
     assert "requeued once: repeats 3 to 4" in report(slurm, "again")
 
 
+def test_a_requeued_job_that_had_measured_all(slurm):
+    job = slurm.sbatch("-N1", "-n1", "-w", "n3", "--open-mode=append", "--wrap",
+                       "srun me_bench all -- sleep 0.5 && [ -n \"$SLURM_RESTART_COUNT\" ] || sleep 60")
+    assert me_test.wait_until(lambda: "complete; see" in slurm.said(job), 30), slurm.said(job)
+    slurm.run(["scontrol", "requeue", str(job)], check=True)
+    assert me_test.wait_until(lambda: slurm.state(job) == "PENDING", 20), slurm.show(job)
+    slurm.hurry(job)
+    result = done(slurm, job, "all")
+    assert "1 of its 1 repeat had been measured" in slurm.said(job) and "nothing is missing" in slurm.said(job)
+    assert len(result.jobs) == 1 and len(runs(result, 0)) == 1 and result.attrs["status"] == "complete"
+
+
 def test_the_time_limit_is_told_before(slurm):
     """--signal of the script: the job ends by itself, with all that it measured."""
     assert slurm.wait(slurm.limited, 70) == "FAILED", slurm.said(slurm.limited)  # exit code 1: not all is measured

@@ -34,7 +34,7 @@ static void try_config(const uint8_t *bytes, size_t len)
     }
     for (size_t i = 0; i < cluster.count; i++) check_machine(&cluster.machines[i]);
     check_machine(&cluster.local);
-    if (cluster.run_docker || (cluster.count == 0 && !cluster.run_local)) abort();
+    if (cluster.count == 0 && !cluster.run_local) abort();
     me_cluster_release(&cluster);
 }
 

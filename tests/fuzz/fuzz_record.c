@@ -24,6 +24,8 @@ static void put_record(struct me_buffer *out, const struct me_record *record)
     for (size_t i = 0; i < record->span_count; i++) me_record_put_span(out, &record->spans[i]);
     for (size_t i = 0; i < record->region_count; i++) me_record_put_region(out, &record->regions[i]);
     for (size_t i = 0; i < record->metric_count; i++) me_record_put_metric(out, &record->metrics[i]);
+    for (int i = 0; i < ME_CLOCK_COUNT; i++)
+        if (record->clocks[i].known) me_record_put_clock(out, (enum me_clock_when)i, &record->clocks[i]);
     for (size_t i = 0; i < record->log_count; i++) me_record_put_log(out, &record->logs[i]);
     if (record->ended) me_record_put_end(out, record->status, record->reason);
 }

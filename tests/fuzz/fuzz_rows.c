@@ -68,7 +68,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         struct me_parts parts;
         char path[512];
         rich_record_put(&record, &what);
-        demand(!me_parts_make(&machine, record.data, record.len, &parts, NULL), "no seed");
+        demand(!me_parts_make(&machine, record.data, record.len, NULL, &parts, NULL), "no seed");
         snprintf(path, sizeof path, "%s/seed-%d", folder, variant);
         FILE *file = fopen(path, "wb");
         if (file) {

@@ -26,6 +26,10 @@ static inline void rich_machine(struct me_row_machine *row, int id, const char *
                                    .threads = 128,
                                    .memory_gib = 503.25,
                                    .grid_gco2_per_kwh = grid,
+                                   .clock_offset_start_s = 0.25 * id,
+                                   .clock_bound_start_s = 0.000125,
+                                   .clock_offset_end_s = id ? 0.25 * id + 0.001 : NAN,
+                                   .clock_bound_end_s = id ? 0.0625 : NAN,
                                    .pue = id % 2 ? 1.2 : 1};
     snprintf(row->name, sizeof row->name, "%s", name);
     snprintf(row->host, sizeof row->host, "node%d", id);
@@ -78,7 +82,9 @@ static inline void rich_repeat(struct me_row_repeat *row, int id, int repeat, co
                                   .page_faults = 1234,
                                   .read_bytes = 0,
                                   .written_bytes = 4096,
-                                  .max_rss_bytes = id == 2 ? NAN : 64 << 20};
+                                  .max_rss_bytes = id == 2 ? NAN : 64 << 20,
+                                  .clock_offset_s = id == 4 ? NAN : 0.25 * id,
+                                  .clock_bound_s = id == 4 ? NAN : 0.000125};
     snprintf(row->phase, sizeof row->phase, "%s", phase);
     snprintf(row->work_unit, sizeof row->work_unit, "samples");
     snprintf(row->workload, sizeof row->workload, "native");

@@ -114,7 +114,8 @@ static void make_parts(const struct me_plan *plan, int id, struct me_parts *part
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_error err = {0};
     rich_record_put(&record, &records[id]);
-    if (me_parts_make(&plan->machines[id], record.data, record.len, parts, &err)) fail_msg("%s", err.text);
+    if (me_parts_make(&plan->machines[id], record.data, record.len, NULL, parts, &err))
+        fail_msg("%s", err.text);
     me_buffer_release(&record);
 }
 
@@ -434,6 +435,91 @@ static void a_full_disk_leaves_the_old_result(void **state)
     assert_true(failed > size / 1024 / STEP_KIB); /* as parts came, and as the file was written */
 }
 
+/* An experiment of machines 1 and 2, whose series stay apart: `sees` the head's folder, or not. */
+static void keep_apart(struct me_plan *plan, bool sees, uint64_t limit, struct me_result *result)
+{
+    struct me_error err = {0};
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", in_dir("exp"));
+    const struct me_series_place place = {
+        .local = !limit, .limit = limit, .folder = folder, .run_id = "0123456789abcdef"};
+    if (sees) assert_int_equal(me_series_place_show(&place, &err), 0);
+    struct me_assembly *assembly = begin(plan, true);
+    for (int id = 1; id <= 2; id++) {
+        struct me_buffer record = ME_BUFFER_INIT;
+        struct me_parts parts;
+        rich_record_put(&record, &records[id]);
+        assert_int_equal(me_parts_make(&plan->machines[id], record.data, record.len, &place, &parts, &err),
+                         0);
+        for (int i = 0; i < ME_PART_COUNT; i++)
+            me_assembly_take(assembly, id, (enum me_part)i, parts.part[i].data, parts.part[i].len, true,
+                             NULL);
+        me_parts_release(&parts);
+        me_buffer_release(&record);
+    }
+    me_series_place_hide(&place);
+    finish(assembly, result);
+}
+
+static void series_may_stay_in_the_folder(void **state)
+{
+    (void)state;
+    struct me_plan plan;
+    struct me_result result, gathered;
+    make_plan(&plan);
+    keep_apart(&plan, true, 0, &result);
+    assert_string_equal(result.machines[0].series_file, "series/machine1-0123456789abcdef.h5");
+    me_result_release(&result);
+    assert_int_equal(count_entries(in_dir("exp/series")), 2);
+    assert_int_equal(count_entries(in_dir("exp")), 3);
+    struct me_assembly *assembly = begin(&plan, true); /* behind links come series, and the other way round */
+    add_whole(assembly, 1);
+    finish(assembly, &result);
+    me_result_release(&result);
+    assert_int_equal(me_store_read(in_dir("exp/exp.h5"), true, &gathered, NULL), 0);
+    assert_int_equal(gathered.series_count, 8);
+    for (int i = 0; i < 2; i++) /* of machine 1 repeats 1 and 2 are those of 3 and 4 */
+        assert_memory_equal(gathered.series[1 + i].values, gathered.series[3 + i].values,
+                            6000 * sizeof(double));
+    me_result_release(&gathered);
+    me_plan_release(&plan);
+}
+
+/* The file is not where the result looks for it until somebody copies it there. */
+static void series_may_stay_on_their_machine(void **state)
+{
+    (void)state;
+    struct me_plan plan;
+    struct me_result result;
+    struct me_error err = {0};
+    char from[700], command[1600];
+    make_plan(&plan);
+    setenv("XDG_STATE_HOME", dir, 1);
+    keep_apart(&plan, false, 20000, &result); /* that of machine 2 is smaller, and comes along */
+    snprintf(from, sizeof from, "host1:%s/machine-energy/machine1-0123456789abcdef.h5", dir);
+    assert_string_equal(result.machines[0].series_file, from);
+    assert_string_equal(result.machines[1].series_file, "");
+    me_result_release(&result);
+    assert_int_equal(count_entries(in_dir("exp")), 2);
+    assert_int_equal(me_store_read(in_dir("exp/exp.h5"), false, &result, NULL), 0); /* a report needs none */
+    me_result_release(&result);
+    assert_int_equal(me_store_read(in_dir("exp/exp.h5"), true, &result, &err), -1);
+    if (!strstr(err.text, "/series/1/0 are in series/machine1-0123456789abcdef.h5, which is not there"))
+        fail_msg("%s", err.text);
+    struct me_assembly *assembly = begin(&plan, true); /* nor does --append */
+    add_whole(assembly, 2);
+    finish(assembly, &result);
+    me_result_release(&result);
+    snprintf(command, sizeof command, "mkdir %s/exp/series && cp %s %s/exp/series", dir, from + 6, dir);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(me_store_read(in_dir("exp/exp.h5"), true, &result, NULL), 0);
+    assert_int_equal(result.series_count, 8);
+    assert_int_equal(result.series[1].samples, 3000);
+    me_result_release(&result);
+    me_plan_release(&plan);
+    unsetenv("XDG_STATE_HOME");
+}
+
 static void a_message_of_rows_comes_back(void **state)
 {
     (void)state;
@@ -474,6 +560,7 @@ int main(void)
         IN_DIR(what_is_appended_is_numbered_at_the_end), IN_DIR(who_is_lost_on_the_way_keeps_its_rows),
         IN_DIR(rows_of_another_machine_are_refused),     IN_DIR(several_processes_append_at_once),
         IN_DIR(a_full_disk_leaves_the_old_result),       IN_DIR(a_message_of_rows_comes_back),
+        IN_DIR(series_may_stay_in_the_folder),           IN_DIR(series_may_stay_on_their_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -470,13 +470,32 @@ static void many_machines(void **state)
     free(text);
 }
 
+static void containers(void **state)
+{
+    (void)state;
+    struct me_cluster c;
+    struct me_error err = {0};
+    const char text[] = "{\"run_docker\": true, \"docker_image\": \"r.x.org:5000/lab/me:1\",\n"
+                        "\"docker_options\": [\"--gpus\", \"all\"], \"machines\": [\n"
+                        "{\"machine_id\": 1, \"MACHINE_IP_ADDRESS\": \"192.0.2.1\"},\n"
+                        "{\"machine_id\": 2, \"MACHINE_IP_ADDRESS\": \"192.0.2.2\",\n"
+                        "\"docker_image\": \"me@sha256:00ff\"}]}";
+    if (me_config_parse(text, strlen(text), "t.json", NULL, &c, &err)) fail_msg("%s", err.text);
+    assert_true(c.run_docker && !c.run_local);
+    assert_string_equal(c.docker_image, "r.x.org:5000/lab/me:1");
+    assert_string_equal(c.docker_options, "--gpus\nall");
+    assert_null(c.machines[0].docker_image);
+    assert_string_equal(c.machines[1].docker_image, "me@sha256:00ff");
+    me_cluster_release(&c);
+}
+
 static void examples_load(void **state)
 {
     (void)state;
-    static const char *const files[] = {"three-machines", "cloud-regions", "own-command"};
-    static const size_t counts[] = {3, 4, 2};
+    static const char *const files[] = {"three-machines", "cloud-regions", "own-command", "docker"};
+    static const size_t counts[] = {3, 4, 2, 2};
     setenv("ME_PASSWORD_1", "pw", 1);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char path[512];
         struct me_cluster c;
         struct me_error err;
@@ -505,6 +524,7 @@ int main(void)
         cmocka_unit_test(passwords_are_wiped),
         cmocka_unit_test(bad_files),
         cmocka_unit_test(many_machines),
+        cmocka_unit_test(containers),
         cmocka_unit_test(examples_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static void parse(const char *text, struct me_cluster *cluster)
 static void examples(void **state)
 {
     (void)state;
-    static const char *const names[] = {"three-machines", "own-command", "cloud-regions"};
+    static const char *const names[] = {"three-machines", "own-command", "cloud-regions", "docker"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char config[512], golden[512];
         struct me_cluster cluster;
@@ -171,6 +171,72 @@ static void agent_quotes_and_hides_its_path(void **state)
     snprintf(command, sizeof command, "rm -r %s", dir);
     assert_int_equal(system(command), 0);
     me_buffer_release(&out);
+}
+
+/* The agent for containers as mpirun calls it; ssh hands over to a shell, and the engine shows its words. */
+static void container_agent_quotes_three_times(void **state)
+{
+    (void)state;
+    struct me_cluster cluster;
+    struct me_host_state states[3] = {0};
+    struct me_buffer out = ME_BUFFER_INIT, said = ME_BUFFER_INIT;
+    char dir[] = "/tmp/me-test-hosts-XXXXXX", path[64], command[1024], piece[4096];
+    parse("{\"run_docker\": true, \"run_local\": true, \"docker_options\": [\"--env\", \"A=it's $x\"], "
+          "\"machines\": ["
+          "{\"machine_id\": 7, \"MACHINE_IP_ADDRESS\": \"192.0.2.7\"},"
+          "{\"machine_id\": 8, \"MACHINE_IP_ADDRESS\": \"192.0.2.8\"}]}",
+          &cluster);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(states[i].container.engine, sizeof states[i].container.engine, "engine");
+        snprintf(states[i].container.id, sizeof states[i].container.id, "sha256:%zu", i);
+    }
+    states[1].status = ME_STATUS_SKIPPED;
+    assert_non_null(mkdtemp(dir));
+    me_hosts_container_agent(&cluster, states, dir, "/bin/false", "0123456789ab", &out);
+    snprintf(path, sizeof path, "%s/agent", dir);
+    FILE *file = fopen(path, "w");
+    assert_int_equal(fwrite(out.data, 1, out.len, file), out.len);
+    fclose(file);
+    snprintf(path, sizeof path, "%s/ssh", dir);
+    file = fopen(path, "w");
+    fputs("#!/bin/sh\necho \"ssh $3\"\nexec sh -c \"$4\"\n", file);
+    fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/engine", dir);
+    file = fopen(path, "w");
+    fputs("#!/bin/sh\n[ \"$1\" = run ] || exit 0\nfor word do echo \"$word\"; done\n"
+          "while [ \"$1\" != sh ]; do shift; done\nexec \"$@\"\n",
+          file);
+    fclose(file);
+    assert_int_equal(chmod(path, 0700), 0);
+    for (int local = 0; local < 2; local++) {
+        snprintf(command, sizeof command,
+                 "HOME=%s PATH=%s:$PATH ME_EXPERIMENT='a/exp 1/' sh %s/agent %s ' echo' \"'one  \\$x'\" -mca "
+                 "plm_rsh_agent '\"%s/agent\"' 2>&1",
+                 dir, dir, dir, local ? "me-0000" : "me-0007", dir);
+        FILE *pipe = popen(command, "r");
+        size_t n;
+        me_buffer_clear(&said);
+        while ((n = fread(piece, 1, sizeof piece, pipe)) > 0) me_buffer_append(&said, piece, n);
+        assert_int_equal(pclose(pipe), 0);
+        assert_true(local ? !strstr(said.data, "ssh ") : !strncmp(said.data, "ssh me-0007\n", 12));
+        assert_non_null(strstr(said.data, local ? "\nsha256:2\n--tether\n" : "\nsha256:0\n--tether\n"));
+        assert_non_null(
+            strstr(said.data, local ? "\nme-exp_1-0-0123456789ab-" : "\nme-exp_1-7-0123456789ab-"));
+        assert_non_null(strstr(said.data, local ? "\nME_MACHINE_ID=0\n" : "\nME_MACHINE_ID=7\n"));
+        assert_non_null(strstr(said.data, "\n--env\nA=it's $x\n"));
+        assert_non_null(strstr(said.data, "\n--cap-drop\nALL\n"));
+        assert_null(strstr(said.data, "privileged"));
+        assert_non_null(
+            strstr(said.data, "\none  $x -mca plm_rsh_agent sh\n")); /* the container's shell has run it */
+    }
+    snprintf(command, sizeof command, "PATH=%s:$PATH sh %s/agent me-0008 x 2>/dev/null", dir, dir);
+    assert_int_not_equal(system(command), 0); /* what failed is not started */
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+    me_cluster_release(&cluster);
+    me_buffer_release(&out);
+    me_buffer_release(&said);
 }
 
 /* Open MPI takes the value apart at blanks (and at colons) and runs it: here as it would. */
@@ -317,6 +383,7 @@ int main(void)
         WITH_FIXTURE(hostfile_leaves_out_what_is_not_ok),
         WITH_FIXTURE(ssh_config_and_known_hosts),
         WITH_FIXTURE(agent_quotes_and_hides_its_path),
+        cmocka_unit_test(container_agent_quotes_three_times),
         WITH_FIXTURE(env_names_the_agent_in_any_folder),
         WITH_FIXTURE(env_names_a_network_only_if_all_are_in_it),
         WITH_FIXTURE(plan_holds_all_but_secrets),

@@ -2,6 +2,7 @@
  * library; its parts are compiled in here. */
 #include "../../src/cli/install.c"
 #include "../../src/cli/preflight.c"
+#include "../../src/cli/engine.c"
 #include "../../src/cli/work.c"
 #include <signal.h>
 #include <sys/stat.h>

@@ -3,6 +3,7 @@
 #include "../../src/cli/head.c"
 #include "../../src/cli/network.c"
 #include "../../src/cli/preflight.c"
+#include "../../src/cli/engine.c"
 #include "../../src/cli/work.c"
 #include <sys/stat.h>
 #include "me_cmocka.h"

@@ -454,6 +454,33 @@ static void test_spans_of_other_versions(void **state)
 }
 
 /* Values that are no numbers come through as what they are. */
+/* A later look at the clock takes the place of an earlier one; one that is none is damage. */
+static void test_clocks(void **state)
+{
+    (void)state;
+    struct me_buffer bytes = ME_BUFFER_INIT;
+    struct me_record record;
+    struct me_clock_offset clock = {.mono_minus_head_ns = -INT64_C(1748779200123456789), .bound_ns = 41};
+    me_record_put_facts(&bytes, &facts);
+    me_record_put_clock(&bytes, ME_CLOCK_START, &clock);
+    clock.bound_ns = 17;
+    me_record_put_clock(&bytes, ME_CLOCK_START, &clock);
+    assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
+    assert_true(record.clocks[ME_CLOCK_START].known);
+    assert_int_equal(record.clocks[ME_CLOCK_START].mono_minus_head_ns, -INT64_C(1748779200123456789));
+    assert_int_equal(record.clocks[ME_CLOCK_START].bound_ns, 17);
+    assert_false(record.clocks[ME_CLOCK_END].known);
+    me_record_release(&record);
+    clock.bound_ns = -1;
+    me_record_put_clock(&bytes, ME_CLOCK_END, &clock);
+    me_record_put_end(&bytes, ME_STATUS_OK, "");
+    assert_int_equal(me_record_decode(bytes.data, bytes.len, &record, NULL), 0);
+    assert_false(record.clocks[ME_CLOCK_END].known);
+    assert_false(record.ended);
+    me_record_release(&record);
+    me_buffer_release(&bytes);
+}
+
 static void test_metric_values(void **state)
 {
     (void)state;
@@ -604,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_hostile_chunks),
         cmocka_unit_test(test_hostile_channel_count),
         cmocka_unit_test(test_spans_of_other_versions),
+        cmocka_unit_test(test_clocks),
         cmocka_unit_test(test_metric_values),
         cmocka_unit_test(test_indexes_stay_inside),
         cmocka_unit_test(test_compact),

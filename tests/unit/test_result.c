@@ -581,6 +581,33 @@ static void test_first_repeat(void **state)
     tear_down(&rig);
 }
 
+/* The machine's clock runs 2 s ahead at the start and 8 ms more at the end, 3 s later. */
+static void test_clock(void **state)
+{
+    (void)state;
+    struct rig rig;
+    set_up(&rig);
+    int64_t head_ns = UNIX_MINUS_MONO - 2000 * MS;
+    rig.record.clocks[ME_CLOCK_START] = (struct me_clock_offset){true, -head_ns, MS};
+    add(&rig);
+    assert_near(rig.result.machines[0].clock_offset_start_s, 2);
+    assert_near(rig.result.machines[0].clock_bound_start_s, 0.001);
+    assert_true(isnan(rig.result.machines[0].clock_offset_end_s));
+    assert_near(rig.result.repeats[2].clock_offset_s, 2);
+    me_result_release(&rig.result);
+    rig.record.clocks[ME_CLOCK_END] = (struct me_clock_offset){true, 8 * MS - head_ns, 3 * MS};
+    add(&rig);
+    assert_near(rig.result.machines[0].clock_offset_end_s, 2.008);
+    assert_near(rig.result.repeats[0].clock_offset_s, 2);
+    assert_near(rig.result.repeats[2].clock_offset_s, 2.004); /* which began half way */
+    assert_near(rig.result.repeats[2].clock_bound_s, 0.003);
+    me_result_release(&rig.result);
+    rig.record.clocks[ME_CLOCK_START] = (struct me_clock_offset){0};
+    add(&rig);
+    assert_true(isnan(rig.result.repeats[2].clock_offset_s));
+    tear_down(&rig);
+}
+
 static void test_several_machines(void **state)
 {
     (void)state;
@@ -1266,6 +1293,7 @@ int main(void)
         cmocka_unit_test(test_regions_at_one_edge),
         cmocka_unit_test(test_regions_by_repeat_and_begin),
         cmocka_unit_test(test_first_repeat),
+        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_several_machines),
         cmocka_unit_test(test_rows_of_a_job),
         cmocka_unit_test(test_a_job_told_twice),

@@ -43,15 +43,30 @@ class Result:
                 if machine.isdigit() and repeat.isdigit()
             )
 
-    def series(self, machine_id, repeat):
-        """The samples of one repeat (0: the idle phase): a column a channel, indexed by time (UTC)."""
+    def series(self, machine_id, repeat, head_clock=False):
+        """The samples of one repeat (0: the idle phase): a column a channel, indexed by time (UTC).
+
+        The time is the machine's own; with head_clock it is the head's, so that the series of several machines can be
+        laid over each other. `attrs["clock_bound_s"]` is then by how much it may be wrong.
+        """
         with h5py.File(self.path, "r") as file:
-            return _samples(_group(file, machine_id, repeat), "values")
+            frame = _samples(_group(file, machine_id, repeat), "values")
+        return self._on_head_clock(frame, machine_id, repeat) if head_clock else frame
 
     def states(self, machine_id, repeat):
         """The state of each sample, shaped as series(): 0 absent, 1 good, 2 failed."""
         with h5py.File(self.path, "r") as file:
             return _samples(_group(file, machine_id, repeat), "states")
+
+    def _on_head_clock(self, frame, machine_id, repeat):
+        rows = self.repeats
+        rows = rows[(rows.machine_id == machine_id) & (rows.repeat == repeat) & rows.phase.isin(["run", "idle"])]
+        known = rows[rows.clock_offset_s.notna()] if "clock_offset_s" in rows else rows.iloc[:0]
+        if known.empty:
+            raise ValueError(f"machine {machine_id}, repeat {repeat}: its clock was not compared with the head's")
+        frame.index = frame.index - pd.Timedelta(round(known.clock_offset_s.iloc[0] * 1e9), unit="ns")
+        frame.attrs["clock_bound_s"] = float(known.clock_bound_s.iloc[0])
+        return frame
 
     def __repr__(self):
         return f"<machine_energy.Result {self.attrs['experiment']}: {len(self.machines)} machines>"
@@ -92,9 +107,18 @@ def _frame(dataset):
 
 def _group(file, machine_id, repeat):
     name = f"series/{machine_id}/{repeat}"
-    if name not in file:
+    link = file.get(name, getlink=True) if f"series/{machine_id}" in file else None
+    if link is None:
         raise KeyError(f"no samples of machine {machine_id}, repeat {repeat}; see series_keys")
-    return file[name]
+    try:
+        return file[name]
+    except KeyError:
+        if not isinstance(link, h5py.ExternalLink):
+            raise
+        raise FileNotFoundError(
+            f"{file.filename}: the samples of machine {machine_id}, repeat {repeat} are in {link.filename}, which is not "
+            "there: copy it there from its machine (machines.series_file)"
+        ) from None
 
 
 def _samples(group, dataset):
