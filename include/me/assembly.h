@@ -86,6 +86,7 @@ int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, siz
 /* plan->first_repeat tells the numbers that the repeats got.
  * Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
  * behind those that the result has by now. Plan machines that nothing was added for are lost, or what the plan says.
+ * A result that another run made since the begin is added to, or without the options that say so not touched.
  * `stopped`: the experiment is "interrupted". *result (without series) is the caller's. Nothing is changed on failure. */
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
                        struct me_error *err);

@@ -131,6 +131,7 @@ struct me_assembly {
     int shifted; /* by how much the numbers of fresh's repeats stand behind those that the machines gave */
     struct me_lock *lock;
     bool lock_lost;
+    bool was_there; /* a result, at the begin */
 };
 
 void me_assembly_release(struct me_assembly *assembly)
@@ -160,6 +161,7 @@ int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
     me_spool_init(&assembly->series, options->folder);
     me_spool_init(&assembly->logs, options->folder);
     me_experiment_result_path(options->folder, assembly->path, sizeof assembly->path);
+    assembly->was_there = !access(assembly->path, F_OK);
     assembly->seats = calloc(plan->count + 1, sizeof *assembly->seats);
     for (size_t i = 0; assembly->seats && i < plan->count; i++) assembly->seats[i].id = plan->machines[i].id;
     int rc = assembly->seats ? head_lines(&assembly->fresh, plan, err)
@@ -319,7 +321,11 @@ static int read_base(const struct me_assembly *assembly, bool *adds, struct me_r
                      struct me_error *err)
 {
     const struct me_assembly_options *options = &assembly->options;
-    *adds = (options->append || options->append_or_create || options->merge) && !access(assembly->path, F_OK);
+    bool is_there = !access(assembly->path, F_OK);
+    *adds = (options->append || options->append_or_create || options->merge) && is_there;
+    if (is_there && !*adds && !assembly->was_there)
+        return me_fail(err, ME_E_RUN, "%s: another run made it meanwhile, and is not overwritten",
+                       assembly->path);
     if (!*adds) return 0;
     if (me_store_read(assembly->path, false, base, err)) return -1;
     return check_same_work(base, assembly->plan, err);

@@ -15,7 +15,7 @@
 
 static bool is_launcher(pid_t pid)
 {
-    static const char *const names[] = {"mpirun", "mpiexec", "orterun", "prterun"};
+    static const char *const names[] = {"mpirun", "mpiexec", "orterun", "prterun", "orted", "prted"};
     char path[32], name[32] = "";
     snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
     FILE *file = fopen(path, "re");
@@ -81,10 +81,10 @@ static void watch_launcher(void)
     if (pidfd >= 0) close(pidfd);
 }
 
-void me_leave(bool is_head, int code)
+void me_leave(bool ends_launcher, int code)
 {
     fflush(NULL);
-    if (is_head) {
+    if (ends_launcher) {
         poll(NULL, 0, OTHERS_MS);
         watch_launcher();
     }

@@ -5,11 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 #include "prepare.h"
 
-#define AT_ONCE     64
+#define AT_ONCE   64
+#define KEPT_OPEN 128 /* connections from one round to the next; of more machines each is made anew */
+#define FILES_EACH                                                                                           \
+    6 /* that a machine under way has open: connection, a second one to try the key, a file to put, ... */
+#define FILES_OWN   40 /* ours, with room to spare */
 #define STACK_BYTES (512 * 1024)
 #define SECRETS     16
 
@@ -28,6 +33,7 @@ struct me_pool {
     me_pool_step *step;
     enum me_step at;
     const char *doing;
+    bool keeps; /* connections, for the next round */
     atomic_size_t next;
     size_t total, done, failed;
     size_t layers, layers_done; /* of images that are pulled */
@@ -124,6 +130,21 @@ void me_pool_hear(void *context, const char *bytes, size_t len)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* A thousand machines are no thousand descriptors, nor as many sessions in memory. */
+static void run_step(struct me_pool *pool, struct me_host *host)
+{
+    struct me_preparation *preparation = pool->preparation;
+    struct me_error err = {0};
+    bool anew = !host->remote && host->step != ME_STEP_WAITING;
+    if (anew && host->ops->connect(&host->remote, host->machine, &preparation->remote_options, &err))
+        me_host_fail(host, &err);
+    else
+        pool->step(preparation, host);
+    if (pool->keeps || !host->remote || !host->state) return;
+    host->ops->close(host->remote);
+    host->remote = NULL;
+}
+
 static void *work(void *context)
 {
     struct me_pool *pool = context;
@@ -131,7 +152,7 @@ static void *work(void *context)
     while ((i = atomic_fetch_add(&pool->next, 1)) < pool->preparation->count) {
         struct me_host *host = &pool->preparation->hosts[i];
         if (host->step != pool->at) continue;
-        pool->step(pool->preparation, host);
+        run_step(pool, host);
         pthread_mutex_lock(&pool->lock);
         pool->done++;
         pool->failed += host->step == ME_STEP_FAILED;
@@ -139,6 +160,19 @@ static void *work(void *context)
         pthread_mutex_unlock(&pool->lock);
     }
     return NULL;
+}
+
+/* How many machines at once, and whether their connections stay open, as the limit of descriptors allows. */
+static size_t plan_descriptors(struct me_pool *pool, const struct me_preparation *preparation)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    size_t files = limit.rlim_cur > 65536 ? 65536 : (size_t)limit.rlim_cur;
+    size_t left = files > FILES_OWN ? files - FILES_OWN : 0, at_once = left / FILES_EACH;
+    if (at_once > AT_ONCE) at_once = AT_ONCE;
+    if (!at_once) at_once = 1;
+    pool->keeps = preparation->count <= KEPT_OPEN && preparation->count + FILES_EACH * at_once <= left;
+    return at_once;
 }
 
 void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at,
@@ -157,7 +191,8 @@ void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum 
     if (pool->total) show_progress(pool);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
-    while (started < AT_ONCE && started < pool->total &&
+    size_t at_once = plan_descriptors(pool, preparation);
+    while (started < at_once && started < pool->total &&
            !pthread_create(&threads[started], &attr, work, pool))
         started++;
     pthread_attr_destroy(&attr);

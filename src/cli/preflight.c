@@ -305,6 +305,7 @@ static void fill_state(struct me_host *host)
     if (!host->state) return;
     snprintf(host->state->home, sizeof host->state->home, "%s", host->facts.home);
     snprintf(host->state->host_key, sizeof host->state->host_key, "%s", host->ops->host_key(host->remote));
+    snprintf(host->local_address, sizeof host->local_address, "%s", host->ops->local_address(host->remote));
     if (!host->facts.staged) return;
     char *slash = strrchr(host->facts.bench, '/');
     snprintf(host->state->stage_bin, sizeof host->state->stage_bin, "%.*s",

@@ -83,7 +83,7 @@ int me_prepare_read(const char *config, const struct me_prepare_options *options
     return 0;
 }
 
-/* A connection a machine stays open until the end. */
+/* The more may be open at once, the fewer connections are made anew. */
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -182,7 +182,7 @@ static void find_networks(struct me_preparation *preparation)
 {
     for (size_t i = 0; i < preparation->cluster->count; i++) {
         struct me_host *host = &preparation->hosts[i];
-        const char *ours = host->remote ? host->ops->local_address(host->remote) : "";
+        const char *ours = host->local_address;
         /* NAT between us: the address that it sees is another than the one we have. */
         if (host->step == ME_STEP_REACHED && !strcmp(ours, host->facts.ssh_client))
             me_network_find(ours, host->facts.ssh_server, host->state->local_cidr,

@@ -88,6 +88,7 @@ struct me_host {
     struct me_container *container; /* to be filled in; NULL: ranks run on the machines themselves */
     struct me_facts_seen facts;
     enum me_step step;
+    char local_address[64]; /* ours, on the connection to it; "" */
     bool key_installed;
     bool installed;    /* the frameworks are there, or its own Python was left alone */
     char note[160];    /* for the verdict; "" */
@@ -119,7 +120,9 @@ const atomic_bool *me_pool_cancel(const struct me_pool *pool);
 typedef void me_pool_step(struct me_preparation *preparation, struct me_host *host);
 /* Forgets a first Ctrl-C, so that what was begun can be taken back; the second one ends us. */
 void me_pool_rearm(struct me_pool *pool);
-/* Runs `step` on all hosts whose step is `at`, up to 64 at once, with a progress line on a terminal. */
+/* Runs `step` on all hosts whose step is `at`, up to 64 at once, with a progress line on a terminal. A host that has been
+ * reached before is connected when its step is called, and fails if it cannot be; of many hosts, and where few
+ * descriptors may be open, no connection is kept behind the step. */
 void me_pool_run(struct me_pool *pool, struct me_preparation *preparation, enum me_step at,
                  me_pool_step *step, const char *doing);
 /* Hears what machines print: counts \001 and \002, layers to get and layers that are there, for the progress line.

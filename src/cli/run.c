@@ -66,7 +66,7 @@ const struct me_command me_cli_run_command = {
 
 static void set_not_given(struct settings *settings)
 {
-    *settings = (struct settings){.bench.lost_after_s = NAN};
+    *settings = (struct settings){.bench.lost_after_s = NAN, .bench.series_limit_mib = NAN};
     me_prepare_defaults(&settings->prepare);
     settings->bench.experiment = (struct me_options_experiment){.samples = -1,
                                                                 .repeats = -1,

@@ -272,6 +272,33 @@ static void what_is_appended_is_numbered_at_the_end(void **state)
     me_plan_release(&other);
 }
 
+/* Two that both meant to be the first: the second is told, and overwrites nothing. */
+static void nothing_is_overwritten(void **state)
+{
+    (void)state;
+    struct me_plan plan;
+    struct me_result result;
+    struct me_error err = {0};
+    size_t before, after;
+    make_plan(&plan);
+    struct me_assembly *first = begin(&plan, false), *second = begin(&plan, false);
+    add_whole(first, 1);
+    add_whole(second, 2);
+    finish(first, &result);
+    me_result_release(&result);
+    char *old = slurp(in_dir("exp/exp.h5"), &before);
+    assert_int_equal(me_assembly_finish(second, false, &result, &err), -1);
+    assert_non_null(strstr(err.text, "another run made it meanwhile"));
+    me_assembly_release(second);
+    char *now = slurp(in_dir("exp/exp.h5"), &after);
+    assert_int_equal(before, after);
+    assert_memory_equal(old, now, before);
+    assert_int_equal(count_entries(in_dir("exp")), 2);
+    free(old);
+    free(now);
+    me_plan_release(&plan);
+}
+
 static void who_is_lost_on_the_way_keeps_its_rows(void **state)
 {
     (void)state;
@@ -556,11 +583,17 @@ int main(void)
 {
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        IN_DIR(gather_and_recovery_give_the_same_file),  IN_DIR(the_series_are_those_of_the_record),
-        IN_DIR(what_is_appended_is_numbered_at_the_end), IN_DIR(who_is_lost_on_the_way_keeps_its_rows),
-        IN_DIR(rows_of_another_machine_are_refused),     IN_DIR(several_processes_append_at_once),
-        IN_DIR(a_full_disk_leaves_the_old_result),       IN_DIR(a_message_of_rows_comes_back),
-        IN_DIR(series_may_stay_in_the_folder),           IN_DIR(series_may_stay_on_their_machine),
+        IN_DIR(gather_and_recovery_give_the_same_file),
+        IN_DIR(the_series_are_those_of_the_record),
+        IN_DIR(what_is_appended_is_numbered_at_the_end),
+        IN_DIR(who_is_lost_on_the_way_keeps_its_rows),
+        IN_DIR(rows_of_another_machine_are_refused),
+        IN_DIR(several_processes_append_at_once),
+        IN_DIR(a_full_disk_leaves_the_old_result),
+        IN_DIR(a_message_of_rows_comes_back),
+        IN_DIR(nothing_is_overwritten),
+        IN_DIR(series_may_stay_in_the_folder),
+        IN_DIR(series_may_stay_on_their_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
