@@ -184,6 +184,7 @@ bool me_signals_orphaned(void); /* who started us has died, and with it the way 
 
 /* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
 void me_guard(char **argv);
+void me_guard_hold(void); /* by the child: from now on its death shall not end the others */
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head, or who has lost it, also sees to it
  * that mpirun or its daemon ends. */

@@ -183,7 +183,7 @@ def one(c, seed):
     trouble = Trouble(c, rng)
     begun = time.monotonic()
     run = begin(c, name)
-    at_s = rng.uniform(0, 1.0 + REPEATS * (SECONDS + 0.25))
+    at_s = rng.uniform(0, REPEATS * (SECONDS + 0.05))
     plan = Path(c.work, name, "plan.json")
     me_test.wait_until(lambda: plan.exists() or run.poll() is not None, 30)
     if rng.random() < 0.15:  # while it still starts
