@@ -14,7 +14,7 @@ EXPECTED = {
     "include/me": {"mark.h"},
     "lib": {"libme.so", "libme.so.0", "libme.so.0.1.0"},
     "share/pkgconfig": {"machine-energy.pc"},
-    "share/man/man1": {"me.1", "me-probe.1", "me-hosts.1", "me-run.1", "me-report.1", "me-clean.1", "me-frameworks.1",
+    "share/man/man1": {"me.1", "me-probe.1", "me-hosts.1", "me-run.1", "me-report.1", "me-recover.1", "me-clean.1", "me-frameworks.1",
                        "me-model.1", "me_bench.1"},
     "share/doc/machine-energy": {"README.md", "LICENSE", "CHANGELOG.md"},
     "share/machine-energy/python/machine_energy": {"__init__.py", "__main__.py", "_read.py", "keras.py", "lightning.py"},
