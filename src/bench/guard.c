@@ -1,6 +1,7 @@
 /* Open MPI 4 ends a whole job when it sees a rank die. So what it starts and watches is a guard, which has the rank as
  * its child and does nothing but wait: when that is killed the guard stays, and the others' run goes on. Before the
- * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. */
+ * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. And without
+ * rank 0 no run goes on. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

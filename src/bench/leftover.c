@@ -95,6 +95,7 @@ static void end_holder(int fd)
     pid_t holder = find_holder(fd);
     if (!holder) return;
     static const char *const guards[] = {"me_guard", NULL}, *const daemons[] = {"orted", "prted", NULL};
+    static const char *const shells[] = {"sh", "bash", "dash", NULL};
     pid_t guard = find_parent(holder, guards), daemon = find_parent(guard ? guard : holder, daemons);
     ask_to_end(holder);
     if (!is_free_within(fd, ORDERLY_NS)) {
@@ -102,7 +103,9 @@ static void end_holder(int fd)
         is_free_within(fd, KILLED_NS);
     }
     end_parent(guard);
+    pid_t shell = find_parent(daemon, shells);
     end_parent(daemon);
+    if (shell) kill(shell, SIGCONT); /* it ends with its command, and with it the session of ssh */
 }
 
 /* --- the journal ------------------------------------------------------------------------------- */

@@ -47,7 +47,8 @@ def begin(c, name, resume=False):
     words = [name, "--resume"] if resume else ["config.json", name, "--repeats", str(REPEATS), "--lost-after",
                                                str(LOST_AFTER), "--", COMMAND]
     # me run prepares the machines anew, with its own waits.
-    return c.head.popen(["bash", "-c", "exec me run " + " ".join(words)])
+    # What stays behind must not keep us waiting by holding a pipe.
+    return c.head.popen(["bash", "-c", f"exec me run {' '.join(words)} > {name}.said 2>&1"])
 
 
 def find(host, *begins):
@@ -170,7 +171,7 @@ def ended_repeats(c):
 def finish(run, bound_s):
     """Its exit status, or None if it did not end in time."""
     try:
-        run.communicate(timeout=bound_s)
+        run.wait(timeout=bound_s)
     except subprocess.TimeoutExpired:
         return None
     return run.returncode
@@ -204,7 +205,7 @@ def one(c, seed):
     if rc is None:
         wrong.append(f"did not end within {BOUND_S} s: {ours(c)}")
         me_test.kill_group(run)
-        run.communicate()
+        run.wait()
         kill(c.head, signal.SIGKILL, "mpirun ", "me_bench ", "me run ")
     trouble.undo()
     lost = count_missing(c, name)
