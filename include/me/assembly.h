@@ -12,6 +12,18 @@
 #include "me/plan.h"
 #include "me/result.h"
 
+/* plan_file.c: EXPERIMENT/plan.json, what the last run in this folder was to do. It is there before anything is
+ * measured, and stays: `me recover` and --resume go by it. Secrets in a command's URLs are masked in it. */
+void me_plan_file_path(const char *folder, char *path, size_t size);
+int me_plan_file_write(const char *folder, const struct me_plan *plan, struct me_error *err);
+int me_plan_file_read(const char *folder, struct me_plan *plan, struct me_error *err);
+/* Locks it as long as this process lives (fcntl), so that others see that the run goes on; a descriptor that stays
+ * open, or -1. Nobody here may open and close the file after that. */
+int me_plan_file_hold(const char *folder);
+int me_plan_file_holder(const char *folder); /* the process that holds it; 0: none */
+/* The plan as it may be kept: a copy, with the secrets of URLs masked. */
+int me_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err);
+
 /* What a machine sends, in this order. */
 enum me_part {
     ME_PART_ROWS,   /* me/message.h */
@@ -47,8 +59,12 @@ struct me_assembly_options {
     const char *folder;    /* of the experiment; it is there, with logs/ in it */
     bool append;           /* adds to the result that is there */
     bool append_or_create; /* adds to the result if one is there at the finish */
-    const char *program;   /* "me_bench": begins the lines to `out` */
-    FILE *out;             /* hears of logs that have no room, and of another writer that is waited for */
+    bool merge; /* completes the result, if one is there: numbers are the plan's, behind first_repeat; what is
+                            * there already stays, and what was cut off gives way */
+    bool
+        recovered; /* what comes are journals: one that ends early is no lost machine, but an interrupted one */
+    const char *program; /* "me_bench": begins the lines to `out` */
+    FILE *out;           /* hears of logs that have no room, and of another writer that is waited for */
     bool (*look)(
         void *context); /* called while the finish waits or writes; false: no longer wait. May be NULL */
     void *context;
@@ -67,13 +83,21 @@ int me_assembly_take(struct me_assembly *assembly, int id, enum me_part part, co
  * any order; machines that are not part of the result (a head that only leads) are passed over. */
 int me_assembly_add(struct me_assembly *assembly, int id, const void *bytes, size_t len,
                     struct me_error *err);
-/* Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
+/* plan->first_repeat tells the numbers that the repeats got.
+ * Ranks and writes the file, then the logs, under the lock of the result's one writer; repeats get their numbers here,
  * behind those that the result has by now. Plan machines that nothing was added for are lost, or what the plan says.
  * A result that another run made since the begin is added to, or without the options that say so not touched.
  * `stopped`: the experiment is "interrupted". *result (without series) is the caller's. Nothing is changed on failure. */
 int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_result *result,
                        struct me_error *err);
 void me_assembly_release(struct me_assembly *assembly); /* NULL-safe */
+
+/* Was this run cut off (note "interrupted"), so that --resume measures its repeat again? */
+bool me_assembly_is_cut_off(const struct me_row_repeat *row);
+
+/* Which of a run's repeats 1..total, whose numbers stand behind `first`, the result has of a machine: me_repeats_has. */
+int me_assembly_done(const struct me_result *result, int machine_id, int first, int total, char *set,
+                     size_t size, struct me_error *err);
 
 /* For --append, before anything is run: may what comes be added to what is there? What only the machines
  * can tell (boot ids, channels) is looked at afterwards. */

@@ -9,7 +9,7 @@
  * me_bench_options_own in the whole. */
 struct me_bench_options {
     struct me_options_experiment experiment;
-    bool append, force;
+    bool append, force, resume;
     const char *progress; /* auto, lines, none */
     const char *root;
     double lost_after_s;

@@ -68,6 +68,7 @@ struct me_plan_machine {
     char image_digest[72]; /* "sha256:...": the registry's digest of it, else its id */
     enum me_machine_status status;
     char reason[256];
+    char done[256]; /* numbers of the repeats that the result has already, "1-3,5": of --resume; "": none */
 };
 
 #define ME_PLAN_COMMAND_MAX 256
@@ -92,7 +93,11 @@ struct me_plan {
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;
-    char **strip_env; /* names of variables that hold passwords: no child sees them */
+    /* Of the experiment's plan.json alone: */
+    char hosts_dir[1024]; /* absolute path of the hostfile's companion folder; "": there is none */
+    int first_repeat;     /* its repeats have numbers behind this one in the result; -1: not settled yet */
+    bool masked;          /* a secret was taken out of the texts: they cannot be run as they stand */
+    char **strip_env;     /* names of variables that hold passwords: no child sees them */
     size_t strip_count;
 };
 void me_plan_release(struct me_plan *plan);
@@ -102,6 +107,12 @@ struct me_plan_machine *me_plan_find(const struct me_plan *plan, int id);
  * itself; all are copied. */
 int me_plan_set_experiment(struct me_plan *plan, const struct me_options_experiment *experiment,
                            struct me_error *err);
+
+/* Sets of repeats as text, "1-3,5"; "" has none, "all" each. */
+#define ME_REPEATS_ALL "all"
+bool me_repeats_has(const char *set, int repeat);
+/* Those of 1..count that are there; what has no room in `size` is left out. */
+void me_repeats_put(const bool *there, int count, char *set, size_t size);
 
 /* src/config/args.c: may the JSON text be the arguments of a function? An object or an array. */
 int me_config_check_args(const char *text, struct me_error *err);

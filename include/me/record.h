@@ -22,6 +22,8 @@ struct me_facts { /* what the machine is */
     char kernel[96];            /* "Linux 6.1.0-18-amd64 x86_64" */
     int64_t unix_minus_mono_ns; /* turns time_ns into unix time */
     char sampler[96];           /* "1000 Hz, SCHED_FIFO": me_sampler_schedule */
+    char run_id[17];            /* of the plan: whose record this is; "" where it was not told */
+    char experiment[128];
 };
 
 enum me_phase { ME_PHASE_IDLE, ME_PHASE_WARMUP, ME_PHASE_RUN, ME_PHASE_COOLDOWN };
@@ -95,7 +97,8 @@ struct me_record {
 };
 void me_record_release(struct me_record *record); /* NULL-safe */
 
-/* Writers: each appends one chunk (the first also the stream's header) to `out`, ready for the
+/* A span or a log that is told again (same phase, repeat and edges; same stream) takes the place of the first.
+ * Writers: each appends one chunk (the first also the stream's header) to `out`, ready for the
  * journal and for the wire. */
 void me_record_put_facts(struct me_buffer *out, const struct me_facts *facts);
 void me_record_put_channels(struct me_buffer *out, const struct me_channel *channels, size_t n);
@@ -114,6 +117,8 @@ void me_record_put_end(struct me_buffer *out, enum me_machine_status status, con
 /* Reads a stream. A stream that is cut off, or damaged from some chunk on, gives what stands before
  * it, with ended = false. -1 only if it is not a record, or of another version, or memory ran out.
  * Safe on any bytes (fuzzed): no index in the result points outside it. */
+/* Of the stream's first chunk alone: whose record is it? */
+int me_record_peek(const void *bytes, size_t len, struct me_facts *facts, struct me_error *err);
 int me_record_decode(const void *bytes, size_t len, struct me_record *out, struct me_error *err);
 
 #endif

@@ -29,9 +29,14 @@ struct me_store_image {
     int (*read)(void *context, uint64_t at, void *bytes, size_t len);
     void *context;
 };
+struct me_store_drop {
+    int32_t machine_id, repeat;
+};
 /* What goes into the file beside the result's own rows and series. */
 struct me_store_extras {
-    const char *base; /* a result whose series come first, copied; NULL: none */
+    const char *base;                  /* a result whose series come first, copied; NULL: none */
+    const struct me_store_drop *drops; /* but for these */
+    size_t drop_count;
     const struct me_store_image *images;
     size_t count;
     /* Called last before the file takes its place; -1: it shall not. NULL: always. */
@@ -70,15 +75,20 @@ int me_lock_take(struct me_lock **out, const struct me_lock_options *options, st
 int me_lock_confirm(const struct me_lock *lock, struct me_error *err);
 void me_lock_release(struct me_lock *lock); /* NULL-safe */
 
-/* The journal: the record's chunks on the machine's own disk, append only. */
+/* The journal: the record's chunks on the machine's own disk, append only. A thread of its own writes, so that a
+ * disk that hangs (a home on a dead server) delays no reading. While it is open the file is locked (fcntl). */
 struct me_journal;
 /* Creates DIR (with parents, mode 0700) and DIR/NAME; an old file of that name is replaced. */
 int me_journal_open(struct me_journal **out, const char *dir, const char *name, struct me_error *err);
-/* Appends and hands to the kernel; `sync` also waits for the disk (fdatasync). A full disk is
- * remembered and reported once by close; measuring goes on. */
-void me_journal_append(struct me_journal *journal, const struct me_buffer *chunks, bool sync);
-/* Closes; `keep` false also removes the file and its directory if empty. NULL-safe. -1 if an append
- * had failed. */
+/* Copies them and returns; they are with the kernel in a moment and on the disk (fdatasync) within a second. Of a
+ * full disk they wait for room, up to 64 MiB of them; measuring goes on. */
+void me_journal_append(struct me_journal *journal, const struct me_buffer *chunks);
+/* Waits until all that was appended is on the disk, at most `wait_ns`; whether it is. After a wait in vain the next
+ * ones return at once until the disk has caught up. */
+bool me_journal_settle(struct me_journal *journal, int64_t wait_ns);
+int64_t me_journal_cpu_ns(struct me_journal *journal); /* of its thread */
+/* Writes the rest, closes; `keep` false also removes the file and its directory if empty. NULL-safe. -1 if something
+ * could not be written; after 3 s in vain what hangs is left behind. */
 int me_journal_close(struct me_journal *journal, bool keep, struct me_error *err);
 /* The directory for journals of this user: $XDG_STATE_HOME or ~/.local/state, + /machine-energy. */
 int me_journal_dir(char *dir, size_t size, struct me_error *err);

@@ -4,35 +4,23 @@
 #include <time.h>
 #include <unistd.h>
 #include "me/assembly.h"
-#include "me/credentials.h"
 #include "me/experiment.h"
 #include "me/store.h"
 #include "me/version.h"
+#include "merge.h"
 #include "parts.h"
 
 #define WAIT_S   600 /* for another writer: longer than writing a large result takes */
 #define ATTEMPTS 3   /* to write it, if others take our lock because we were held up */
 
-/* The plan as it may be kept: a command's URL can hold a password. By way of JSON, which is a copy. */
-static int make_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err)
-{
-    struct me_buffer json = ME_BUFFER_INIT;
-    int rc = me_plan_to_json(plan, &json, err);
-    if (!rc) rc = me_plan_from_json(json.data, json.len, kept, err);
-    me_buffer_release(&json);
-    if (rc) return -1;
-    for (size_t i = 0; kept->command[i]; i++) me_credentials_mask(kept->command[i]);
-    for (size_t i = 0; i < kept->count; i++) me_credentials_mask(kept->machines[i].external);
-    me_credentials_mask(kept->external);
-    me_credentials_mask(kept->args);
-    return 0;
-}
-
 static int head_lines(struct me_result *result, const struct me_plan *plan, struct me_error *err)
 {
     struct me_buffer command = ME_BUFFER_INIT, json = ME_BUFFER_INIT;
     struct me_plan kept;
-    if (make_plan_to_keep(plan, &kept, err)) return -1;
+    if (me_plan_to_keep(plan, &kept, err)) return -1;
+    kept.hosts_dir[0] = '\0'; /* of this machine alone */
+    kept.first_repeat = 0;
+    for (size_t i = 0; i < kept.count; i++) kept.machines[i].done[0] = '\0';
     time_t now = time(NULL);
     struct tm utc;
     strftime(result->created_utc, sizeof result->created_utc, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
@@ -83,6 +71,7 @@ static int last_repeat(const struct me_result *result)
 /* Where rank 0 only leads, it is no machine of the result. */
 static bool is_listed(const struct me_plan *plan, const struct me_plan_machine *machine)
 {
+    if (!strcmp(machine->done, ME_REPEATS_ALL)) return false; /* nor one that has measured all before */
     return !plan->from_hostfile || machine->id != 0 || plan->run_local;
 }
 
@@ -136,6 +125,7 @@ struct me_assembly {
     struct seat *seats;
     struct me_error failed; /* of the disk, while parts came */
     struct me_result fresh;
+    bool stopped;
     int shifted; /* by how much the numbers of fresh's repeats stand behind those that the machines gave */
     struct me_lock *lock;
     bool lock_lost;
@@ -274,8 +264,13 @@ static void set_lost(struct me_plan_machine *machine, const char *reason)
 }
 
 /* The row knows best; of a machine that was lost on the way, we do. */
-static void settle_status(struct me_plan_machine *machine, struct me_row_machine *row, bool ended)
+static void settle_status(struct me_plan_machine *machine, struct me_row_machine *row, bool ended,
+                          bool recovered)
 {
+    if (recovered && row->boot_id[0] && !strcmp(row->status, me_status_name(ME_STATUS_LOST))) {
+        snprintf(row->status, sizeof row->status, "%s", me_status_name(ME_STATUS_INTERRUPTED));
+        snprintf(row->reason, sizeof row->reason, "recovered from its journal, which ends early");
+    }
     if (!ended) {
         snprintf(row->status, sizeof row->status, "%s", me_status_name(ME_STATUS_LOST));
         snprintf(row->reason, sizeof row->reason, "its record was cut off");
@@ -294,7 +289,7 @@ static int add_rows(struct me_assembly *assembly, size_t i, struct me_error *err
     struct me_error damage = {0};
     char reason[256];
     if (seat->has_rows && !me_parts_rows(&seat->rows, machine->id, &one, &damage)) {
-        settle_status(machine, &one.machines[0], seat->ended);
+        settle_status(machine, &one.machines[0], seat->ended, assembly->options.recovered);
         return me_result_join(&assembly->fresh, &one, err);
     }
     seat->ended = false; /* nor are its series to be trusted */
@@ -323,7 +318,7 @@ static int read_base(const struct me_assembly *assembly, bool *adds, struct me_r
 {
     const struct me_assembly_options *options = &assembly->options;
     bool is_there = !access(assembly->path, F_OK);
-    *adds = (options->append || options->append_or_create) && is_there;
+    *adds = (options->append || options->append_or_create || options->merge) && is_there;
     if (is_there && !*adds && !assembly->was_there)
         return me_fail(err, ME_E_RUN, "%s: another run made it meanwhile, and is not overwritten",
                        assembly->path);
@@ -373,12 +368,14 @@ static int list_images(const struct me_assembly *assembly, struct me_store_image
 
 /* Writes the file; where the disk is full, once more without what the workloads printed. */
 static int write_file(struct me_assembly *assembly, const struct me_result *whole, bool adds,
-                      struct me_error *err)
+                      const struct me_merge *merge, struct me_error *err)
 {
     struct me_store_image *images = calloc(assembly->plan->count + 1, sizeof *images);
     if (!images) return me_fail(err, ME_E_RUN, "no memory for the result");
     int disk = 0;
     struct me_store_extras extras = {.base = adds ? assembly->path : NULL,
+                                     .drops = merge->drops,
+                                     .drop_count = merge->drop_count,
                                      .images = images,
                                      .confirm = confirm,
                                      .look = look,
@@ -398,24 +395,34 @@ static int write_file(struct me_assembly *assembly, const struct me_result *whol
 static int write_result(struct me_assembly *assembly, struct me_result *result, struct me_error *err)
 {
     struct me_result base = {0}, *fresh = &assembly->fresh, *whole = fresh;
+    struct me_merge merge = {.first_repeat = assembly->plan->first_repeat, .shifted = &assembly->shifted};
     bool adds;
     int rc = read_base(assembly, &adds, &base, err);
-    if (!rc) {
-        me_store_sweep(assembly->path);
-        me_result_shift(fresh, last_repeat(&base) - assembly->shifted);
-        assembly->shifted = last_repeat(&base);
+    if (!rc) me_store_sweep(assembly->path);
+    if (!rc && !(adds && assembly->options.merge)) {
+        int behind = assembly->options.merge && assembly->plan->first_repeat > 0
+                         ? assembly->plan->first_repeat
+                         : last_repeat(&base);
+        me_result_shift(fresh, behind - assembly->shifted);
+        assembly->shifted = behind;
     }
     if (!rc && adds) {
         whole = &base;
-        rc = me_result_append(&base, fresh, err);
-        if (!rc) memcpy(base.status, fresh->status, sizeof base.status);
+        rc = assembly->options.merge ? me_merge(&base, fresh, &merge, err)
+                                     : me_result_append(&base, fresh, err);
+        if (!rc && assembly->options.merge && !assembly->stopped)
+            snprintf(base.status, sizeof base.status, "%s", overall_status(&base, false));
+        else if (!rc)
+            memcpy(base.status, fresh->status, sizeof base.status);
     }
     if (!rc) rc = me_result_rank(whole, err);
-    if (!rc) rc = write_file(assembly, whole, adds, err);
+    if (!rc) rc = write_file(assembly, whole, adds, &merge, err);
+    if (!rc) assembly->plan->first_repeat = assembly->shifted;
     if (!rc) {
         *result = *whole;
         *whole = (struct me_result){0};
     }
+    free(merge.drops);
     me_result_release(&base);
     return rc;
 }
@@ -475,6 +482,7 @@ int me_assembly_finish(struct me_assembly *assembly, bool stopped, struct me_res
         if (err) *err = assembly->failed;
         return -1;
     }
+    assembly->stopped = stopped;
     if (add_all_rows(assembly, stopped, err) || write_locked(assembly, result, err)) return -1;
     write_logs(assembly);
     return 0;

@@ -10,6 +10,10 @@
  *               lost by their silence
  *   tether.c    me_bench --tether: what ends a container when mpirun has ended
  *   check.c     me_bench --check: can this machine run a workload?
+ *   leftover.c  me_bench --journal: what a run that was cut off left here
+ *   resume.c    --resume: what is missing, and is it the same work?
+ *   guard.c     between Open MPI and a rank, so that the death of one does not end all
+ *   leave.c     the end where ranks are lost
  *   run.c       the order of all that, with the parts into me/assembly.h; main.c is four lines */
 #ifndef ME_BENCH_H
 #define ME_BENCH_H
@@ -73,6 +77,20 @@ void me_ready_place(const struct me_plan *plan, const struct me_role *role, cons
 bool me_check_is_wanted(int argc, char **argv);
 int me_check_run(int argc, char **argv, FILE *out, struct me_error *err);
 
+/* leftover.c: me_bench --journal send|remove RUN-MACHINE, without MPI. Sends the journal of that run, ending first what is
+ * left of it on this machine; removes it with all temporary files of the run. 0, or -1 with err. */
+bool me_leftover_is_wanted(int argc, char **argv);
+int me_leftover_run(int argc, char **argv, struct me_error *err);
+
+/* resume.c. Before MPI starts, on the first rank: `me recover`, which takes in what journals hold; tells its own lines. */
+void me_resume_recover(const char *folder);
+/* Is it the work of `before`, the plan that was kept? Then it gets that one's numbers. */
+int me_resume_check(const struct me_plan *before, struct me_plan *plan, struct me_error *err);
+/* Fills in what the result has of each machine. */
+int me_resume_fill(struct me_plan *plan, const char *folder, bool *nothing_left, struct me_error *err);
+/* Of the machines that have measured all. */
+void me_resume_stand_aside(const struct me_plan *plan, struct me_role *roles, int ranks);
+
 /* tether.c, without MPI too. Returns the exit code, or -1 with err. */
 bool me_tether_is_wanted(int argc, char **argv);
 int me_tether_run(char **argv, struct me_error *err);
@@ -125,8 +143,12 @@ bool me_head_lost_any(const struct me_head *head);
 struct me_follow {
     MPI_Comm comm, data;
     bool stopped;
+    bool lost_any; /* the head said so, or it is gone: MPI_Finalize would wait for ever */
+    double lost_after_s;
+    int64_t heard_ns;    /* of the head */
     int64_t told_ns;     /* when progress was last sent */
     struct me_ping pong; /* the head's last answer */
+    const char *kept;    /* a file of series that nothing links to yet; NULL or "": none */
 };
 struct me_link me_follow_link(struct me_follow *follow);
 /* Evaluates the record, sends its parts (NULL: this rank stood aside), and waits for the head's word: may the journal
@@ -154,7 +176,14 @@ void me_progress_close(struct me_progress_view *view); /* NULL-safe */
 
 /* signals.c: SIGINT, SIGTERM and SIGUSR1 (mpirun forwards it) ask for an orderly end. */
 void me_signals_watch(void);
-int me_signals_caught(void); /* the signal's number, or 0 */
+int me_signals_caught(void);    /* the signal's number, or 0; SIGTERM too where our parent has died */
+bool me_signals_orphaned(void); /* who started us has died, and with it the way to the head */
+
+/* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
+void me_guard(char **argv);
+
+/* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
+void me_leave(bool is_head, int code);
 
 /* run.c: the world is a parameter. Returns the exit code, or -1 with err. */
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err);

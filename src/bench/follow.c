@@ -23,8 +23,18 @@ static int take_word(struct me_follow *follow, int *word)
         me_gather_take(follow->comm, rank, tag, pong, len <= (int)sizeof *pong ? len : 0);
     else
         me_gather_take(follow->comm, rank, tag, word, len <= (int)sizeof *word ? len : 0);
+    follow->heard_ns = me_clock_mono_ns();
     if (tag == ME_TAG_STOP) follow->stopped = true;
     return (int)tag;
+}
+
+/* It died, it hangs, or nothing comes through any more. Then a rank ends by itself, and its journal stays. */
+static bool is_head_gone(struct me_follow *follow)
+{
+    int64_t silent_ns = me_clock_mono_ns() - follow->heard_ns;
+    bool gone = me_signals_orphaned() || silent_ns > (int64_t)(follow->lost_after_s * 1e9);
+    if (gone) follow->stopped = follow->lost_any = true;
+    return gone;
 }
 
 /* A rank that has nothing to tell still lets itself be heard: else it would be taken for lost. */
@@ -37,13 +47,26 @@ static void sign_of_life(void *context)
     follow->told_ns = instant;
 }
 
+/* While the record is made and sent. What the head may say then is only that it is there; with it gone a send has
+ * no end, and all that we know is in the journal. */
+static void send_on(void *context)
+{
+    struct me_follow *follow = context;
+    int word;
+    sign_of_life(follow);
+    while (take_word(follow, &word)) continue;
+    if (!is_head_gone(follow)) return;
+    if (follow->kept && follow->kept[0]) unlink(follow->kept);
+    me_leave(false, ME_E_RUN);
+}
+
 static bool follow_ready(struct me_link *link, int n)
 {
     struct me_follow *follow = link->context;
     int go = 0;
     me_gather_tell(follow->comm, HEAD, ME_TAG_READY, &n, sizeof n);
     follow->told_ns = me_clock_mono_ns();
-    while (!follow->stopped && !me_signals_caught()) {
+    while (!follow->stopped && !me_signals_caught() && !is_head_gone(follow)) {
         int tag = take_word(follow, &go);
         if (tag == ME_TAG_GO && go >= n) return true;
         sign_of_life(follow);
@@ -62,8 +85,8 @@ static bool follow_tick(struct me_link *link, const struct me_progress *now)
         me_gather_tell(follow->comm, HEAD, ME_TAG_PROGRESS, now, sizeof *now);
         follow->told_ns = instant;
     }
-    take_word(follow, &word);
-    return !follow->stopped;
+    while (take_word(follow, &word)) continue;
+    return !follow->stopped && !is_head_gone(follow);
 }
 
 static bool follow_wait(struct me_link *link)
@@ -71,8 +94,8 @@ static bool follow_wait(struct me_link *link)
     struct me_follow *follow = link->context;
     int word;
     sign_of_life(follow);
-    take_word(follow, &word);
-    follow->stopped = follow->stopped || me_signals_caught();
+    while (take_word(follow, &word)) continue;
+    follow->stopped = follow->stopped || me_signals_caught() || is_head_gone(follow);
     return !follow->stopped;
 }
 
@@ -120,7 +143,7 @@ struct me_link me_follow_link(struct me_follow *follow)
 static int send_parts(struct me_follow *follow, const struct me_parts *parts, struct me_error *err)
 {
     for (int i = 0; i < ME_PART_COUNT; i++)
-        if (me_gather_send(follow->data, i, &parts->part[i], sign_of_life, follow, err)) return -1;
+        if (me_gather_send(follow->data, i, &parts->part[i], send_on, follow, err)) return -1;
     return 0;
 }
 
@@ -129,12 +152,12 @@ static int send_record(struct me_follow *follow, const struct me_maker_input *in
                        struct me_error *err)
 {
     me_gather_tell(follow->comm, HEAD, ME_TAG_DONE, NULL, 0);
-    int rc = me_maker_run(input, parts, sign_of_life, follow, err);
+    int rc = me_maker_run(input, parts, send_on, follow, err);
+    follow->kept = parts->kept;
     if (send_parts(follow, parts, err)) rc = -1;
     return rc;
 }
 
-/* If the head is gone, the launcher ends us (or Open MPI does, as we speak to it): the journal stays. */
 int me_follow_finish(struct me_follow *follow, const struct me_maker_input *input, bool *stored,
                      struct me_error *err)
 {
@@ -143,10 +166,16 @@ int me_follow_finish(struct me_follow *follow, const struct me_maker_input *inpu
     *stored = false;
     int rc = input ? send_record(follow, input, &parts, err) : 0;
     while (take_word(follow, &word) != ME_TAG_RELEASE) {
+        if (is_head_gone(follow)) {
+            rc = me_fail(err, ME_E_RUN, "the head is gone; the journal stays");
+            word = ME_WORD_LOST_ANY;
+            break;
+        }
         sign_of_life(follow);
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     }
-    *stored = word != 0;
+    *stored = word & ME_WORD_STORED;
+    follow->lost_any = word & ME_WORD_LOST_ANY;
     if (!*stored && parts.kept[0]) unlink(parts.kept); /* nothing links to it, and the journal has it all */
     me_parts_release(&parts);
     return rc;

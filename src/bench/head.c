@@ -13,6 +13,8 @@
 #define LISTEN_MOST_NS (ME_NS_PER_S / 200)   /* and for all that come one after the other */
 #define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
 #define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
+#define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
+#define FRESH_NS       (ME_NS_PER_S / 50) /* who has spoken within this time has hardly died since */
 #define HEAD           0
 
 struct seat {       /* a rank as the head knows it */
@@ -21,7 +23,7 @@ struct seat {       /* a rank as the head knows it */
         released; /* done: no phase is to come; ended: and all its parts are in */
     int ready;    /* the phase it stands before */
     int answered; /* the last one that it was told to begin */
-    int64_t heard_ns;
+    int64_t heard_ns, spoken_ns;
     struct me_pull pull;
 };
 struct me_head {
@@ -193,6 +195,16 @@ static void answer(struct me_head *head, int rank)
     }
 }
 
+/* A rank that hears nothing for --lost-after takes the head for lost. */
+static void give_sign_of_life(struct me_head *head, int rank)
+{
+    struct seat *seat = &head->seats[rank];
+    int64_t now_ns = me_clock_mono_ns();
+    if (seat->released || silence_ns(seat) > FRESH_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
+    me_gather_tell(head->comm, rank, ME_TAG_HERE, NULL, 0);
+    seat->spoken_ns = now_ns;
+}
+
 /* Who asks for the time asks several times, and learns the more the sooner it is answered. */
 static void take_all(struct me_head *head)
 {
@@ -209,7 +221,10 @@ static void look(struct me_head *head)
     take_all(head); /* first: what was said before a signal is no answer to it */
     look_for_signal(head);
     let_go(head);
-    for (int r = 1; r < head->ranks; r++) answer(head, r);
+    for (int r = 1; r < head->ranks; r++) {
+        answer(head, r);
+        give_sign_of_life(head, r);
+    }
 }
 
 static bool head_ready(struct me_link *link, int n)
@@ -340,9 +355,17 @@ static int release_some(struct me_head *head, int word)
     return open;
 }
 
+static bool misses_any(const struct me_head *head)
+{
+    for (int r = 1; r < head->ranks; r++)
+        if (head->seats[r].measures && !head->seats[r].ended) return true;
+    return false;
+}
+
 void me_head_release(struct me_head *head, bool stored)
 {
+    int word = (stored ? ME_WORD_STORED : 0) | (misses_any(head) ? ME_WORD_LOST_ANY : 0);
     int64_t end_ns = me_clock_mono_ns() + RELEASE_NS;
-    for (take_all(head); release_some(head, stored) && me_clock_mono_ns() < end_ns; take_all(head))
+    for (take_all(head); release_some(head, word) && me_clock_mono_ns() < end_ns; take_all(head))
         me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
 }

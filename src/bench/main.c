@@ -1,9 +1,13 @@
 #include <mpi.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "bench.h"
 #include "me/version.h"
+
+#define FINALIZE_S 20
 
 /* Every rank checks the command line, before MPI starts; only the first one speaks. */
 static bool is_first_rank(void)
@@ -30,7 +34,8 @@ static char **copy_vector(int argc, char **argv)
     return copy;
 }
 
-static int check_line(int argc, char **argv, struct me_operands *operands, struct me_error *err)
+static int check_line(int argc, char **argv, struct me_bench_options *given, struct me_operands *operands,
+                      struct me_error *err)
 {
     struct me_bench_options options;
     char **line = copy_vector(argc, argv);
@@ -41,13 +46,40 @@ static int check_line(int argc, char **argv, struct me_operands *operands, struc
     if (!rc) rc = me_experiment_check_choice(&options.experiment, err);
     if (!rc) rc = me_experiment_check(&options.experiment, err);
     free(line);
+    *given = options;
     return rc;
+}
+
+struct patience {
+    bool is_head;
+    int code;
+};
+
+/* The process ends before it wakes up, or by it. */
+static void *lose_patience(void *arg)
+{
+    struct patience patience = *(struct patience *)arg;
+    sleep(FINALIZE_S);
+    me_leave(patience.is_head, patience.code ? patience.code : ME_E_RUN);
+    return NULL;
+}
+
+/* Where a rank or a daemon hangs or died after its last word, MPI would wait for it without end. All is done by now. */
+static void finalize(int code)
+{
+    pthread_t thread;
+    struct patience patience = {.code = code};
+    MPI_Comm_rank(MPI_COMM_WORLD, &code);
+    patience.is_head = code == 0;
+    if (!pthread_create(&thread, NULL, lose_patience, &patience)) pthread_detach(thread);
+    MPI_Finalize();
 }
 
 int main(int argc, char **argv)
 {
     struct me_error err = {0};
     struct me_operands operands;
+    struct me_bench_options options;
     if (me_tether_is_wanted(argc, argv)) {
         int code = me_tether_run(argv, &err);
         return code < 0 ? say(&err) : code;
@@ -56,7 +88,8 @@ int main(int argc, char **argv)
         int code = me_check_run(argc, argv, stdout, &err);
         return code < 0 ? say(&err) : code;
     }
-    if (check_line(argc, argv, &operands, &err)) return say(&err);
+    if (me_leftover_is_wanted(argc, argv)) return me_leftover_run(argc, argv, &err) ? say(&err) : 0;
+    if (check_line(argc, argv, &options, &operands, &err)) return say(&err);
     if (operands.help || operands.version) {
         if (operands.help)
             me_bench_help(stdout);
@@ -65,13 +98,15 @@ int main(int argc, char **argv)
         return 0;
     }
     int granted;
+    me_guard(argv);
     me_signals_watch(); /* before MPI: a stop may come while the other ranks still start */
+    if (options.resume && is_first_rank()) me_resume_recover(options.folder);
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &granted)) {
         fprintf(stderr, "me_bench: MPI did not start; start it with mpirun or srun --mpi=pmix\n");
         return ME_E_RUN;
     }
     int code = me_bench_run(MPI_COMM_WORLD, argc, argv, stderr, &err);
     if (code < 0) code = say(&err);
-    MPI_Finalize();
+    finalize(code);
     return code;
 }

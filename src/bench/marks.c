@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "me/clock.h"
 #include "station.h"
@@ -20,6 +21,7 @@ void me_station_marks_reset(struct me_station *st)
     st->edges_of_read = 0;
     st->late = (struct me_late){0};
     st->wrongs = (struct me_wrongs){0};
+    st->logged[0] = st->logged[1] = 0;
 }
 
 static bool grow_regions(struct me_station *st)
@@ -183,13 +185,11 @@ void me_station_marks_close(struct me_station *st, struct me_span *span)
     tell_late(&st->late, span->note, sizeof span->note);
 }
 
-void me_station_emit_marks(struct me_station *st, const struct me_span *span)
+void me_station_put_marks(const struct me_station *st, const struct me_span *span, struct me_buffer *out)
 {
-    if (span->phase != ME_PHASE_RUN || !(st->region_count + st->metric_count)) return;
-    struct me_buffer chunk = ME_BUFFER_INIT;
-    for (size_t i = 0; i < st->region_count; i++) me_record_put_region(&chunk, &st->regions[i].call);
-    for (size_t i = 0; i < st->metric_count; i++) me_record_put_metric(&chunk, &st->metrics[i]);
-    me_station_emit(st, &chunk, false);
+    if (span->phase != ME_PHASE_RUN) return;
+    for (size_t i = 0; i < st->region_count; i++) me_record_put_region(out, &st->regions[i].call);
+    for (size_t i = 0; i < st->metric_count; i++) me_record_put_metric(out, &st->metrics[i]);
 }
 
 /* The whole file, or its first and last halves of the limit with a line between. */
@@ -209,17 +209,10 @@ static void read_log(FILE *file, struct me_buffer *text)
         me_buffer_append(text, piece, n);
 }
 
-static void emit_log(struct me_station *st, struct me_log log, const char *suffix)
+static void put_log(struct me_station *st, struct me_log log, FILE *file)
 {
-    char path[4200];
-    snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id,
-             suffix);
-    FILE *file = fopen(path, "re");
-    if (!file) return;
     struct me_buffer text = ME_BUFFER_INIT, chunk = ME_BUFFER_INIT;
     read_log(file, &text);
-    fclose(file);
-    unlink(path);
     if (text.len && !text.failed) {
         log.text = text.data;
         log.len = text.len;
@@ -229,12 +222,29 @@ static void emit_log(struct me_station *st, struct me_log log, const char *suffi
     me_buffer_release(&text);
 }
 
-void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat)
+static void emit_log(struct me_station *st, struct me_log log, const char *suffix, bool keep)
+{
+    char path[4200];
+    struct stat now;
+    snprintf(path, sizeof path, "%s/%s-%d.%s", st->journal_dir, st->plan->run_id, st->facts.machine_id,
+             suffix);
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    long long *logged = &st->logged[log.is_stderr];
+    if (!fstat(fileno(file), &now) && now.st_size != *logged) {
+        put_log(st, log, file);
+        *logged = now.st_size;
+    }
+    fclose(file);
+    if (!keep) unlink(path);
+}
+
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, bool keep)
 {
     struct me_log log = {.repeat = repeat, .phase = phase};
-    emit_log(st, log, "out");
+    emit_log(st, log, "out", keep);
     log.is_stderr = true;
-    emit_log(st, log, "err");
+    emit_log(st, log, "err", keep);
 }
 
 void me_station_say_exit(struct me_station *st, const struct me_span *span)

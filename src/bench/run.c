@@ -4,6 +4,7 @@
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/carbon.h"
+#include "me/clock.h"
 #include "me/root.h"
 #include "me/store.h"
 #include "me/workload.h"
@@ -17,6 +18,9 @@ struct world {
     struct me_plan plan;
     struct me_role *roles, role;
     bool lost_any;
+    bool nothing_left; /* of a run that should go on */
+    struct me_gather_room room;
+    int held;                /* EXPERIMENT/plan.json, by the head */
     char kept[4096];         /* rank 0's own file of series, if they stay apart */
     struct me_folder folder; /* what was shipped, on this machine */
     FILE *out;
@@ -56,10 +60,12 @@ static int prepare(struct world *w, int argc, char **argv, const struct me_hello
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
     if (me_carbon_resolve(&w->plan, err)) return -1;
+    if (w->options.resume && me_resume_fill(&w->plan, w->options.folder, &w->nothing_left, err)) return -1;
+    me_resume_stand_aside(&w->plan, w->roles, w->ranks);
     if (me_plan_to_json(&w->plan, text, err)) return -1;
     if (me_setup_look(&w->options, err)) return -1;
     if (w->options.append && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
-    return me_workload_pack(&w->plan, parcel, err);
+    return w->nothing_left ? 0 : me_workload_pack(&w->plan, parcel, err);
 }
 
 /* Who is who, and what is to be done; on every rank. */
@@ -116,7 +122,10 @@ static struct me_series_place series_place(const struct world *w)
 
 static int follow(struct world *w, struct me_error *err)
 {
-    struct me_follow follower = {.comm = w->comm, .data = w->data};
+    struct me_follow follower = {.comm = w->comm,
+                                 .data = w->data,
+                                 .lost_after_s = w->options.lost_after_s,
+                                 .heard_ns = me_clock_mono_ns()};
     struct me_link link = me_follow_link(&follower);
     struct me_buffer record = ME_BUFFER_INIT;
     struct me_journal *journal = NULL;
@@ -131,6 +140,7 @@ static int follow(struct world *w, struct me_error *err)
     const struct me_series_place place = series_place(w);
     const struct me_maker_input input = {me_plan_find(&w->plan, w->role.machine_id), &record, &place};
     if (me_follow_finish(&follower, measures ? &input : NULL, &stored, err)) rc = -1;
+    w->lost_any = follower.lost_any;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
@@ -143,6 +153,13 @@ static bool has_exit(const struct me_result *result)
     return false;
 }
 
+static bool has_lost(const struct me_result *result)
+{
+    for (size_t i = 0; i < result->machine_count; i++)
+        if (!strcmp(result->machines[i].status, me_status_name(ME_STATUS_LOST))) return true;
+    return false;
+}
+
 static void say_done(const struct world *w, const struct me_result *result)
 {
     char path[4096];
@@ -152,6 +169,9 @@ static void say_done(const struct world *w, const struct me_result *result)
         if (strcmp(m->status, "ok")) fprintf(w->out, "me_bench: %s: %s: %s\n", m->name, m->status, m->reason);
     }
     fprintf(w->out, "me_bench: %s: %s; see: me report %s\n", path, result->status, w->options.folder);
+    if (has_lost(result))
+        fprintf(w->out, "me_bench: what the lost measured is in their journals; to fetch it: me recover %s\n",
+                w->options.folder);
     if (has_exit(result))
         fprintf(w->out, "me_bench: what the workloads printed: %s/logs\n", w->options.folder);
 }
@@ -160,9 +180,11 @@ static void say_done(const struct world *w, const struct me_result *result)
 static int fail_not_written(const struct world *w, struct me_error *err)
 {
     struct me_error why = *err;
-    return me_fail(err, ME_E_RUN,
-                   "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej",
-                   why.text, w->plan.run_id);
+    return me_fail(
+        err, ME_E_RUN,
+        "%.700s; what was measured is on each machine, in ~/.local/state/machine-energy/%s-*.mej: me "
+        "recover %s fetches it",
+        why.text, w->plan.run_id, w->options.folder);
 }
 
 static void listen(void *head)
@@ -193,6 +215,7 @@ static int assemble(struct world *w, struct me_head *head, struct me_buffer *own
 {
     const struct me_assembly_options options = {.folder = w->options.folder,
                                                 .append = w->options.append,
+                                                .merge = w->options.resume,
                                                 .program = "me_bench",
                                                 .out = w->out,
                                                 .look = me_head_look,
@@ -216,6 +239,35 @@ static void measure(struct world *w, struct me_head *head, struct me_buffer *rec
     me_folder_remove(&w->folder);
 }
 
+/* Without it nothing could be recovered, but all can be measured. */
+static void keep_plan(struct world *w, int first_repeat)
+{
+    struct me_error err = {0};
+    const char *hosts = getenv("ME_HOSTS_DIR");
+    char *absolute = hosts && *hosts ? realpath(hosts, NULL) : NULL;
+    w->plan.first_repeat = first_repeat;
+    if (absolute) snprintf(w->plan.hosts_dir, sizeof w->plan.hosts_dir, "%.1023s", absolute);
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+    free(absolute);
+    w->held = me_plan_file_hold(w->options.folder);
+}
+
+/* What is still to be fetched is found by the numbers that the run's repeats have in the result. */
+static void settle_plan(struct world *w)
+{
+    struct me_error err = {0};
+    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+}
+
+static int say_nothing_left(const struct world *w, struct me_head *head)
+{
+    fprintf(w->out, "me_bench: %s: nothing is missing; see: me report %s\n", w->options.folder,
+            w->options.folder);
+    me_head_release(head, true);
+    me_head_destroy(head);
+    return ME_OK;
+}
+
 static int lead(struct world *w, struct me_error *err)
 {
     struct me_head *head = NULL;
@@ -224,11 +276,14 @@ static int lead(struct world *w, struct me_error *err)
     struct me_result result = {0};
     struct me_error unseen = {0};
     const struct me_series_place place = series_place(w);
+    if (!w->nothing_left) keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
+    if (w->nothing_left) return say_nothing_left(w, head);
     if (me_series_place_show(&place, &unseen)) fprintf(w->out, "me_bench: --series: %s\n", unseen.text);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
+    if (!rc && w->options.append) settle_plan(w);
     if (rc)
         fail_not_written(w, err);
     else
@@ -247,14 +302,13 @@ static int lead(struct world *w, struct me_error *err)
 
 static void leave(const struct world *w, int rc, const struct me_error *err)
 {
-    if (rc < 0) fprintf(w->out, "me_bench: %s\n", err->text);
-    fflush(w->out);
-    MPI_Abort(w->comm, rc < 0 ? (int)err->code : rc ? rc : ME_E_RUN);
+    if (rc < 0 && err->code != ME_OK) fprintf(w->out, "me_bench: %s\n", err->text);
+    me_leave(w->rank == HEAD, rc < 0 ? (int)err->code : w->rank == HEAD && rc == 0 ? ME_E_RUN : rc);
 }
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
 {
-    struct world w = {.comm = comm, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
+    struct world w = {.comm = comm, .held = -1, .data = MPI_COMM_NULL, .folder.lock = -1, .out = out};
     MPI_Comm_rank(comm, &w.rank);
     MPI_Comm_size(comm, &w.ranks);
     MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN);
@@ -266,6 +320,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     w.options.root = me_root_default();
     struct me_operands operands;
     int rc = me_bench_parse(argc, line, &w.options, &operands, err);
+    if (!rc) rc = me_gather_open(&w.room, err);
     if (!rc) rc = agree(&w, argc, argv, err);
     if (!rc) rc = me_gather_split(comm, &w.data, err);
     if (!rc)
@@ -273,8 +328,8 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     else if (w.rank != HEAD && err->code == ME_OK)
         rc = ME_E_INPUT; /* the head has said why */
     me_folder_remove(&w.folder);
-    /* MPI_Finalize would wait for those that are lost. */
     if (w.lost_any) leave(&w, rc, err);
+    me_gather_close(&w.room);
     if (w.data != MPI_COMM_NULL) MPI_Comm_free(&w.data);
     free(w.roles);
     free(line);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/assembly.h"
 #include "me/root.h"
 #include "me/source.h"
 #include "me/workload.h"
@@ -57,7 +58,6 @@ static int load_base(struct me_plan *plan, struct me_error *err)
 /* The config's experiment as options, so that the command line can go over it. */
 static void options_from_base(const struct me_plan *plan, struct me_options_experiment *experiment)
 {
-    if (!plan->from_hostfile) return;
     bool is_own = !strcmp(plan->workload, "command") || !strcmp(plan->workload, "function");
     if (!is_own) experiment->framework = plan->workload;
     experiment->train_func = plan->function[0] ? plan->function : NULL;
@@ -125,6 +125,14 @@ static void choose(const struct me_options_experiment *line, struct me_options_e
     if (line->framework) e->framework = line->framework;
 }
 
+/* Of a run that goes on the options are those that it had. */
+static int read_resumed(const struct me_bench_options *line, struct me_plan *before, struct me_error *err)
+{
+    if (!line->resume) return 0;
+    if (me_plan_file_read(line->folder, before, err)) return -1;
+    return before->run_id[0] ? 0 : me_fail(err, ME_E_INPUT, "%s/plan.json: it was never run", line->folder);
+}
+
 int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struct me_plan *plan,
                   struct me_error *err)
 {
@@ -136,12 +144,22 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
     line.experiment.samples = -1;
     if (me_bench_parse(argc, argv, &line, &operands, err)) return -1;
     if (me_experiment_check_choice(&line.experiment, err)) return -1;
+    struct me_plan before = {0};
+    if (read_resumed(&line, &before, err)) return -1;
     me_bench_options_defaults(options);
     options->root = me_root_default();
-    options_from_base(plan, &options->experiment);
-    if (me_bench_parse(argc, argv, options, &operands, err)) return -1;
-    choose(&line.experiment, &options->experiment);
-    return fill_plan(plan, options, err);
+    if (line.resume)
+        options_from_base(&before, &options->experiment);
+    else if (plan->from_hostfile)
+        options_from_base(plan, &options->experiment);
+    int rc = me_bench_parse(argc, argv, options, &operands, err);
+    if (!rc) {
+        choose(&line.experiment, &options->experiment);
+        rc = fill_plan(plan, options, err);
+    }
+    if (!rc && line.resume) rc = me_resume_check(&before, plan, err);
+    me_plan_release(&before);
+    return rc;
 }
 
 static int move_aside(const char *folder, struct me_error *err)
@@ -174,10 +192,12 @@ int me_setup_look(const struct me_bench_options *options, struct me_error *err)
     bool done = there && access(result, F_OK) == 0;
     if (options->append && !done)
         return me_fail(err, ME_E_INPUT, "--append: there is no %s to add to; leave --append out", result);
-    if (done && !options->append && !options->force)
-        return me_fail(
-            err, ME_E_INPUT,
-            "%s exists: add repeats with --append, move it aside with --force, or give another name", result);
+    if (done && !options->append && !options->force && !options->resume)
+        return me_fail(err, ME_E_INPUT,
+                       "%s exists: add repeats with --append, move it aside with --force, run what it lacks "
+                       "with --resume, or "
+                       "give another name",
+                       result);
     return 0;
 }
 

@@ -1,8 +1,10 @@
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 #include "bench.h"
 
 static volatile sig_atomic_t caught; /* a handler can reach nothing but a global */
+static pid_t parent;                 /* mpirun, its daemon, or srun's */
 
 static void remember(int signal)
 {
@@ -11,6 +13,7 @@ static void remember(int signal)
 
 void me_signals_watch(void)
 {
+    if (!parent) parent = getppid();
     static const int signals[] = {SIGINT, SIGTERM, SIGUSR1};
     struct sigaction action = {.sa_handler = remember}; /* no SA_RESTART: waits shall end */
     sigemptyset(&action.sa_mask);
@@ -18,7 +21,13 @@ void me_signals_watch(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+bool me_signals_orphaned(void)
+{
+    return parent && getppid() != parent;
+}
+
 int me_signals_caught(void)
 {
-    return caught;
+    if (caught) return caught;
+    return me_signals_orphaned() ? SIGTERM : 0;
 }

@@ -13,7 +13,17 @@
 #define STOP_GRACE_MS             200 /* mpirun kills its ranks one second after it asked them to end */
 #define IDLE_AND_COOLDOWN_TICK_NS (ME_NS_PER_S / 10)
 
+/* The marks first, and in one piece: a repeat whose span can be read is whole. */
 static void emit_span(struct me_station *st, const struct me_span *span)
+{
+    struct me_buffer chunk = ME_BUFFER_INIT;
+    me_station_put_marks(st, span, &chunk);
+    me_record_put_span(&chunk, span);
+    me_station_emit(st, &chunk, true);
+}
+
+/* What became known of an ended repeat afterwards; stands in place of what was told of it first. */
+static void amend_span(struct me_station *st, const struct me_span *span)
 {
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_record_put_span(&chunk, span);
@@ -24,7 +34,7 @@ static void emit_end(struct me_station *st, enum me_machine_status status, const
 {
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_record_put_end(&chunk, status, reason);
-    me_station_emit(st, &chunk, true);
+    me_station_emit(st, &chunk, false);
 }
 
 static void emit_clock(struct me_station *st, enum me_clock_when when)
@@ -51,6 +61,11 @@ static bool tick(struct me_station *st, const struct me_span *span, bool ended)
     return !st->stopped;
 }
 
+static int64_t journal_cpu_ns(const struct me_station *st)
+{
+    return st->journal ? me_journal_cpu_ns(st->journal) : 0;
+}
+
 static int begin_span(struct me_station *st, enum me_phase phase, int repeat, struct me_span *span,
                       struct me_error *err)
 {
@@ -58,6 +73,7 @@ static int begin_span(struct me_station *st, enum me_phase phase, int repeat, st
     size_t first;
     me_sampler_gap_reset(st->sampler);
     me_sampler_stats(st->sampler, &st->before);
+    st->journal_before_ns = journal_cpu_ns(st);
     if (me_sampler_edge(st->sampler, ME_EDGE_TICK, &first, err)) return -1;
     span->first = (uint32_t)first;
     st->begin_ns = me_clock_mono_ns();
@@ -88,7 +104,7 @@ static int end_span(struct me_station *st, struct me_span *span, struct me_error
     me_sampler_stats(st->sampler, &after);
     span->last = (uint32_t)last;
     span->late_samples = after.late - st->before.late;
-    span->sampler_cpu_ns = after.cpu_ns - st->before.cpu_ns;
+    span->sampler_cpu_ns = after.cpu_ns - st->before.cpu_ns + journal_cpu_ns(st) - st->journal_before_ns;
     span->longest_gap_ns = after.longest_gap_ns;
     tick(st, span, true);
     return 0;
@@ -205,6 +221,31 @@ static void note_full_disk(const struct me_station *st, bool was_full, struct me
     me_wrongs_append(span->note, sizeof span->note, text);
 }
 
+/* It has ended: that is on the disk before anything else is done, for what it left behind may take seconds to
+ * end, and we may be killed meanwhile. */
+static void keep_repeat(struct me_station *st, struct me_span *span)
+{
+    note_usage(st, span);
+    close_account(st, &span->usage);
+    me_station_marks_close(st, span);
+    emit_span(st, span);
+    me_station_emit_logs(st, span->phase, span->repeat, true);
+}
+
+/* Ends what the workload left behind, and tells of the repeat what is known only then. */
+static void close_repeat(struct me_station *st, struct me_span *span)
+{
+    char before[sizeof span->note];
+    memcpy(before, span->note, sizeof before);
+    bool was_full = me_child_disk_was_full(st->child);
+    int strays = me_child_release(st->child);
+    st->child = NULL;
+    if (strays > 0) note_strays(span, strays);
+    note_full_disk(st, was_full, span);
+    if (strcmp(before, span->note)) amend_span(st, span);
+    me_station_emit_logs(st, span->phase, span->repeat, false);
+}
+
 static int run_workload(struct me_station *st, enum me_phase phase, size_t workload, int repeat,
                         struct me_error *err)
 {
@@ -220,28 +261,28 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     snprintf(span.workload, sizeof span.workload, "%s", entry->label);
     snprintf(span.region, sizeof span.region, "%s", entry->region);
     if (start_child(st, workload, repeat, err)) {
-        me_station_emit_logs(st, phase, repeat); /* which it may have made before it failed */
+        me_station_emit_logs(st, phase, repeat, false); /* which it may have made before it failed */
         return -1;
     }
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
-    note_usage(st, &span);
-    close_account(st, &span.usage);
-    bool was_full = me_child_disk_was_full(st->child);
-    int strays = me_child_release(st->child);
-    st->child = NULL;
-    if (rc) {
-        me_station_emit_logs(st, phase, repeat);
-        return -1;
+    if (!rc) {
+        keep_repeat(st, &span);
+        close_repeat(st, &span);
+    } else {
+        close_account(st, &span.usage);
+        me_child_release(st->child);
+        st->child = NULL;
+        me_station_emit_logs(st, phase, repeat, false);
     }
-    if (strays > 0) note_strays(&span, strays);
-    note_full_disk(st, was_full, &span);
-    me_station_marks_close(st, &span);
-    me_station_emit_marks(st, &span);
-    emit_span(st, &span);
-    me_station_emit_logs(st, phase, repeat);
-    if (span.exit_status != 0 && !st->failed[0] && !st->stopped) me_station_say_exit(st, &span);
-    return 0;
+    if (!rc && span.exit_status != 0 && !st->failed[0] && !st->stopped) me_station_say_exit(st, &span);
+    return rc;
+}
+
+/* A repeat that the result has already: the others do not wait for us, nor we for them, longer than for any. */
+static void stand_by(struct me_station *st)
+{
+    if (!st->link->ready(st->link, ++st->stand)) st->stopped = true;
 }
 
 /* The workloads take turns, so that what drifts over an hour (heat, clocks) meets all of them alike. Repeats
@@ -258,7 +299,12 @@ static int run_phases(struct me_station *st, struct me_error *err)
     size_t n = st->workloads.count;
     for (size_t i = 0; i < n * (size_t)plan->warmup && !st->stopped; i++)
         if (run_workload(st, ME_PHASE_WARMUP, i % n, (int)i + 1, err)) return -1;
+    const char *done = me_plan_find(plan, st->role.machine_id)->done;
     for (size_t i = 0; i < n * (size_t)plan->repeats && !st->stopped; i++) {
+        if (me_repeats_has(done, (int)i + 1)) {
+            stand_by(st);
+            continue;
+        }
         if (run_workload(st, ME_PHASE_RUN, i % n, (int)i + 1, err)) return -1;
         if (rest(st, ME_PHASE_COOLDOWN, (int)i + 1, plan->cooldown_s, err)) return -1;
     }

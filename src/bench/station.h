@@ -34,6 +34,7 @@ struct me_station {
     struct me_series series;
     struct me_sampler *sampler;
     struct me_sampler_stats before; /* at the begin of the phase */
+    int64_t journal_before_ns;      /* CPU time of the journal then */
     int64_t begin_ns;
     int stand;         /* how many barriers were stood before */
     const char *files; /* the folder of me_workload_unpack */
@@ -50,6 +51,7 @@ struct me_station {
     uint32_t edge_index;       /* and the last of them */
     struct me_late late;       /* of the current repeat */
     struct me_wrongs wrongs;   /* of the current repeat's marks */
+    long long logged[2];       /* of the current repeat: bytes of its output that the record has */
     struct me_metric *metrics; /* of the current repeat */
     size_t metric_count;
     struct me_buffer *stream; /* the record; guarded by `emitting`, as the journal */
@@ -68,7 +70,8 @@ int me_station_open(struct me_station *st, const char *root, struct me_error *er
 void me_station_stop_sampler(struct me_station *st);
 /* All but the journal, which outlives the station, and a meter that is busy. */
 void me_station_close(struct me_station *st);
-/* A chunk to the record and the journal; releases it. */
+/* A chunk to the record and the journal; releases it. `sync`: returns once it is on the disk, or after 2 s; not
+ * for what an edge would wait for. */
 void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync);
 
 void me_station_marks_reset(struct me_station *st);
@@ -77,10 +80,11 @@ int me_station_mark(struct me_station *st, const struct me_child_event *event, s
                     struct me_error *err);
 /* Regions still open end with the span, and the span's note tells what was wrong. */
 void me_station_marks_close(struct me_station *st, struct me_span *span);
-/* Regions and metrics of a measured repeat, to the record. */
-void me_station_emit_marks(struct me_station *st, const struct me_span *span);
-/* Takes the workload's output files of this repeat into the record and removes them. */
-void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat);
+/* Appends regions and metrics of a measured repeat, as chunks of the record. */
+void me_station_put_marks(const struct me_station *st, const struct me_span *span, struct me_buffer *out);
+/* Takes the workload's output files of this repeat into the record. While something of it may still print, they
+ * are kept: what has grown until the next call goes into the record again, in place of what was there. */
+void me_station_emit_logs(struct me_station *st, enum me_phase phase, int repeat, bool keep);
 /* Remembers a bad exit status as the station's failure. */
 void me_station_say_exit(struct me_station *st, const struct me_span *span);
 

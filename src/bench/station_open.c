@@ -11,6 +11,8 @@
 #define ABANDON_NS (ME_NS_PER_S / 5)
 #define LOOK_NS    (ME_NS_PER_S / 20)
 
+#define SETTLE_NS (2 * ME_NS_PER_S)
+
 /* Everything the record says goes through here: to memory, from which it is gathered, and to the
  * journal on disk. The sampling thread and the main thread both come here. */
 void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync)
@@ -18,9 +20,10 @@ void me_station_emit(struct me_station *st, struct me_buffer *chunk, bool sync)
     pthread_mutex_lock(&st->emitting);
     me_buffer_append(st->stream, chunk->data, chunk->len);
     if (chunk->failed) st->stream->failed = true;
-    if (st->journal) me_journal_append(st->journal, chunk, sync);
+    if (st->journal) me_journal_append(st->journal, chunk);
     pthread_mutex_unlock(&st->emitting);
     me_buffer_release(chunk);
+    if (sync && st->journal) me_journal_settle(st->journal, SETTLE_NS);
 }
 
 static void emit_samples(void *context, const struct me_series *part, size_t first)
@@ -36,7 +39,7 @@ static void emit_head(struct me_station *st)
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_record_put_facts(&chunk, &st->facts);
     me_record_put_channels(&chunk, st->meter.channels, st->meter.channel_count);
-    me_station_emit(st, &chunk, true);
+    me_station_emit(st, &chunk, false);
 }
 
 static void open_journal(struct me_station *st)
@@ -109,6 +112,8 @@ static int read_facts(struct me_station *st, const char *path, struct me_error *
     st->facts.machine_id = st->role.machine_id;
     st->facts.unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
     if (machine) snprintf(st->facts.name, sizeof st->facts.name, "%s", machine->name);
+    memcpy(st->facts.run_id, st->plan->run_id, sizeof st->facts.run_id);
+    memcpy(st->facts.experiment, st->plan->experiment, sizeof st->facts.experiment);
     return rc;
 }
 

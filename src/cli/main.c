@@ -13,6 +13,7 @@ static const struct row {
     {"hosts", me_cli_hosts, &me_cli_hosts_command},
     {"run", me_cli_run, &me_cli_run_command},
     {"report", me_cli_report, &me_cli_report_command},
+    {"recover", me_cli_recover, &me_cli_recover_command},
     {"clean", me_cli_clean, &me_cli_clean_command},
     {"model", me_cli_model, &me_cli_model_command},
 };

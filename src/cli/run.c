@@ -5,11 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "cli.h"
+#include "me/assembly.h"
 #include "me/experiment.h"
 #include "me/launch.h"
 #include "me/source.h"
 #include "me/version.h"
 #include "prepare.h"
+#include "recover.h"
 
 /* The options of `me hosts` and of me_bench in one line. me_bench's keep "not given" values, so that
  * only what stands on the line is handed on and the config decides the rest. */
@@ -44,15 +46,20 @@ const struct me_command me_cli_run_command = {
     .program = "me run",
     .usage = "CONFIG EXPERIMENT [OPTION...] [-- COMMAND [ARG...]]",
     .summary = "Prepare the machines, run the experiment on all of them, and report.",
-    .details = "The same as me hosts CONFIG, mpirun -hostfile gen.hosts me_bench EXPERIMENT and\n"
-               "me report EXPERIMENT, one after the other. Ctrl-C ends the workloads in order and keeps\n"
-               "what was measured.\n"
-               "\n"
-               "  me run config.json exp1\n"
-               "  me run config.json exp2 --repeats 5 --skip-failed -- ./solver input.dat\n"
-               "\n"
-               "Exit status: the worst of the three.\n",
-    .min_operands = 2,
+    .details =
+        "The same as me hosts CONFIG, mpirun -hostfile gen.hosts me_bench EXPERIMENT and\n"
+        "me report EXPERIMENT, one after the other. Ctrl-C ends the workloads in order and keeps\n"
+        "what was measured.\n"
+        "\n"
+        "  me run config.json exp1\n"
+        "  me run config.json exp2 --repeats 5 --skip-failed -- ./solver input.dat\n"
+        "  me run exp2 --resume\n"
+        "\n"
+        "A run that was cut off is completed from the machines' journals, as by me recover; --resume then\n"
+        "measures what is still missing, without a config on the machines that were prepared for it.\n"
+        "\n"
+        "Exit status: the worst of the three.\n",
+    .min_operands = 1,
     .max_operands = 2,
     .takes_command = true,
 };
@@ -165,22 +172,35 @@ static double patience_s(const struct settings *settings)
     return (isnan(settings->bench.lost_after_s) ? 30 : settings->bench.lost_after_s) + 15;
 }
 
-static int launch(const struct me_cluster *cluster, const struct settings *settings, char *experiment,
-                  char **command, int *status, struct me_error *err)
+/* Rank 0 holds the experiment's plan from begin to end. */
+struct watched {
+    const char *folder;
+    bool was_held;
+};
+
+static bool is_over(void *context)
+{
+    struct watched *watched = context;
+    bool held = me_plan_file_holder(watched->folder) > 0;
+    watched->was_held |= held;
+    return watched->was_held && !held;
+}
+
+static int launch(char *const *strip, const struct settings *settings, char *experiment, char **command,
+                  int *status, struct me_error *err)
 {
     char env_file[1100], **argv = NULL;
     size_t made = 0;
-    char **strip = password_variables(cluster);
-    if (!strip) return me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster->count);
     setenv("ME_EXPERIMENT", experiment, 1); /* a container's name tells it; see hosts/container.c */
     char **words = bench_words(settings, experiment, command, &made, err);
     int rc = words ? me_launch_argv(settings->prepare.output, words, &argv, err) : -1;
     snprintf(env_file, sizeof env_file, "%.1000s.d/env", settings->prepare.output);
-    if (!rc) rc = me_launch_run(argv, env_file, strip, patience_s(settings), status, err);
+    struct watched watched = {.folder = experiment};
+    const struct me_launch_watch watch = {is_over, &watched};
+    if (!rc) rc = me_launch_run(argv, env_file, strip, patience_s(settings), &watch, status, err);
     me_launch_argv_free(argv);
     for (size_t i = 0; words && i < made; i++) free(words[i]);
     free(words);
-    free(strip);
     return rc;
 }
 
@@ -192,17 +212,37 @@ static bool has_result(const char *experiment)
     return stat(path, &st) == 0;
 }
 
-static int run_all(const char *config, struct settings *settings, char *experiment, char **command,
+static void read_run_id(const char *experiment, char run_id[17])
+{
+    struct me_plan plan;
+    run_id[0] = '\0';
+    if (me_plan_file_read(experiment, &plan, NULL)) return;
+    memcpy(run_id, plan.run_id, sizeof plan.run_id);
+    me_plan_release(&plan);
+}
+
+/* Where the run ended without a whole result, of its own or with mpirun: what the machines' journals have. Returns
+ * the exit code so far. */
+static int recover(const struct settings *settings, const char *experiment, const char *run_before, int code,
                    struct me_error *err)
 {
-    struct me_cluster cluster;
-    int status = 0;
-    if (me_prepare_read(config, &settings->prepare, &cluster, err)) return -1;
-    int rc = me_prepare(&cluster, &settings->prepare, stderr, err);
-    if (!rc) rc = launch(&cluster, settings, experiment, command, &status, err);
-    me_cluster_release(&cluster);
-    if (rc) return -1;
-    int code = exit_code(status);
+    char run_id[17], hosts_dir[1100];
+    read_run_id(experiment, run_id);
+    if (!strcmp(run_id, run_before) || !me_recover_is_due(experiment))
+        return code; /* it did not begin; or all is there */
+    snprintf(hosts_dir, sizeof hosts_dir, "%.1000s.d", settings->prepare.output);
+    const struct me_recover_options options = {
+        .hosts_dir = hosts_dir, .dirs = "", .patience_s = 30, .is_over = true};
+    fprintf(stderr, "me: %s: not all machines' results came back; fetching their journals\n", experiment);
+    int recovered = me_recover(experiment, &options, stderr, err);
+    if (recovered < 0) fprintf(stderr, "me: %s; once that is mended: me recover %s\n", err->text, experiment);
+    return code ? code : ME_E_RUN;
+}
+
+static int conclude(const struct settings *settings, char *experiment, const char *run_before, int status,
+                    struct me_error *err)
+{
+    int code = recover(settings, experiment, run_before, exit_code(status), err);
     if (code == ME_E_INPUT || !has_result(experiment)) return code ? code : ME_E_RUN;
     char name[] = "report", *report[] = {name, experiment, NULL};
     int reported = me_cli_report(2, report, err);
@@ -211,6 +251,43 @@ static int run_all(const char *config, struct settings *settings, char *experime
         reported = (int)err->code;
     }
     return reported > code ? reported : code;
+}
+
+static int run_all(const char *config, struct settings *settings, char *experiment, char **command,
+                   struct me_error *err)
+{
+    struct me_cluster cluster;
+    int status = 0;
+    char run_before[17];
+    read_run_id(experiment, run_before);
+    if (me_prepare_read(config, &settings->prepare, &cluster, err)) return -1;
+    char **strip = password_variables(&cluster);
+    int rc = strip ? me_prepare(&cluster, &settings->prepare, stderr, err)
+                   : me_fail(err, ME_E_RUN, "no memory for %zu machines", cluster.count);
+    if (!rc) rc = launch(strip, settings, experiment, command, &status, err);
+    free(strip);
+    me_cluster_release(&cluster);
+    return rc ? -1 : conclude(settings, experiment, run_before, status, err);
+}
+
+/* Without a config: the machines as they were prepared for the run that goes on. */
+static int resume(struct settings *settings, char *experiment, char **command, struct me_error *err)
+{
+    struct me_plan plan;
+    int status = 0;
+    char output[1024];
+    if (me_plan_file_read(experiment, &plan, err)) return -1;
+    size_t len = strlen(plan.hosts_dir);
+    int rc = 0;
+    if (len < 3 || strcmp(plan.hosts_dir + len - 2, ".d"))
+        rc = me_fail(err, ME_E_INPUT, "%s/plan.json names no hostfile: give CONFIG too", experiment);
+    snprintf(output, sizeof output, "%.*s", len < 2 ? 0 : (int)len - 2, plan.hosts_dir);
+    settings->prepare.output = output;
+    char run_before[17];
+    memcpy(run_before, plan.run_id, sizeof run_before);
+    if (!rc) rc = launch(plan.strip_env, settings, experiment, command, &status, err);
+    me_plan_release(&plan);
+    return rc ? -1 : conclude(settings, experiment, run_before, status, err);
 }
 
 /* What me_bench would refuse after all machines have been prepared for it. */
@@ -223,11 +300,12 @@ static int check_line(const struct settings *settings, struct me_error *err)
     if (me_bench_options_check(bench, err) || me_meter_check(&meter, err)) return -1;
     if (me_experiment_check(&bench->experiment, err)) return -1;
     if (bench->experiment.args && me_config_check_args(bench->experiment.args, err)) return -1;
-    if (!has_result(bench->folder) || bench->append || bench->force) return 0;
-    return me_fail(
-        err, ME_E_INPUT,
-        "%.200s exists: add repeats with --append, move it aside with --force, or give another name",
-        bench->folder);
+    if (!has_result(bench->folder) || bench->append || bench->force || bench->resume) return 0;
+    return me_fail(err, ME_E_INPUT,
+                   "%.200s exists: add repeats with --append, move it aside with --force, run what it lacks "
+                   "with --resume, or "
+                   "give another name",
+                   bench->folder);
 }
 
 /* What the machines are prepared for is what me_bench will be told. */
@@ -259,10 +337,15 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
             printf("me (Machine Energy) %s\n", ME_VERSION);
         return 0;
     }
-    settings.bench.folder = operands.values[1];
+    bool is_resumed = operands.count == 1;
+    if (is_resumed && !settings.bench.resume)
+        return me_fail(err, ME_E_INPUT, "CONFIG and EXPERIMENT are needed; see me run --help");
+    char *experiment = operands.values[is_resumed ? 0 : 1];
+    settings.bench.folder = experiment;
     settings.bench.experiment.command = operands.command;
     if (me_experiment_check_choice(&settings.bench.experiment, err)) return -1;
     if (check_line(&settings, err)) return -1;
     hand_over(&settings);
-    return run_all(operands.values[0], &settings, operands.values[1], operands.command, err);
+    return is_resumed ? resume(&settings, experiment, operands.command, err)
+                      : run_all(operands.values[0], &settings, experiment, operands.command, err);
 }

@@ -15,16 +15,17 @@ enum { FORMAT_VERSION = 1, MACHINES_MAX = 100000, STRIP_MAX = 100000 };
 #define FORMAT "machine-energy plan"
 
 static const char *const plan_keys[] = {
-    "format",    "format_version", "experiment", "run_id",    "workload",   "function", "args",
-    "python",    "with",           "region",     "samples",   "command",    "repeats",  "warmup",
-    "idle_s",    "cooldown_s",     "sample_hz",  "timeout_s", "sources",    "external", "events",
-    "run_local", "from_hostfile",  "machines",   "strip_env", "run_docker", NULL};
+    "format",    "format_version", "experiment", "run_id",       "workload",      "function",
+    "args",      "python",         "with",       "region",       "samples",       "command",
+    "repeats",   "warmup",         "idle_s",     "cooldown_s",   "sample_hz",     "timeout_s",
+    "sources",   "external",       "events",     "run_local",    "from_hostfile", "machines",
+    "strip_env", "run_docker",     "hosts_dir",  "first_repeat", "masked",        NULL};
 static const char *const machine_keys[] = {
     "machine_id",  "name",   "alias", "country",      "region", "grid_gco2_per_kwh",
     "grid_source", "basis",  "pue",   "external",     "python", "status",
-    "reason",      "engine", "image", "image_digest", NULL};
+    "reason",      "engine", "image", "image_digest", "done",   NULL};
 /* How many at the end of each list may be absent: what came later. */
-enum { PLAN_LATER = 1, MACHINE_LATER = 3 };
+enum { PLAN_LATER = 4, MACHINE_LATER = 4 };
 
 /* ---- writing ---- */
 
@@ -96,7 +97,8 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "external", machine->external) &&
               add_text(object, "python", machine->python) && add_container(object, machine) &&
               add_text(object, "status", me_status_name(machine->status)) &&
-              add_text(object, "reason", machine->reason);
+              add_text(object, "reason", machine->reason) &&
+              (!machine->done[0] || add_text(object, "done", machine->done));
     if (ok) return object;
     cJSON_Delete(object);
     return NULL;
@@ -123,6 +125,13 @@ static size_t command_words(const struct me_plan *plan)
     return n;
 }
 
+static bool add_own(cJSON *root, const struct me_plan *plan)
+{
+    return (!plan->hosts_dir[0] || add_text(root, "hosts_dir", plan->hosts_dir)) &&
+           (!plan->first_repeat || add_number(root, "first_repeat", plan->first_repeat)) &&
+           (!plan->masked || add_bool(root, "masked", true));
+}
+
 static bool add_plan(cJSON *root, const struct me_plan *plan)
 {
     return add_text(root, "format", FORMAT) && add_number(root, "format_version", FORMAT_VERSION) &&
@@ -139,7 +148,7 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
            add_bool(root, "run_docker", plan->run_docker) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
-           add_strings(root, "strip_env", plan->strip_env, plan->strip_count);
+           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) && add_own(root, plan);
 }
 
 /* The user's words are run as they stand, so they are never cleaned. */
@@ -271,6 +280,11 @@ static int get_strip_env(const struct me_doc_object *object, struct me_plan *pla
     return 0;
 }
 
+static bool has(const struct me_doc_object *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object->node, key) != NULL;
+}
+
 static int get_status(const struct me_doc_object *object, enum me_machine_status *out, struct me_error *err)
 {
     char name[16];
@@ -308,7 +322,8 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_text(&object, "reason", m.reason, sizeof m.reason, err) ||
         get_later_text(&object, "engine", m.engine, sizeof m.engine, err) ||
         get_later_text(&object, "image", m.image, sizeof m.image, err) ||
-        get_later_text(&object, "image_digest", m.image_digest, sizeof m.image_digest, err))
+        get_later_text(&object, "image_digest", m.image_digest, sizeof m.image_digest, err) ||
+        get_later_text(&object, "done", m.done, sizeof m.done, err))
         return -1;
     *out = m;
     return 0;
@@ -347,6 +362,17 @@ static int get_machines(const struct me_doc_object *object, struct me_plan *plan
     return check_ids(object, plan, err);
 }
 
+static int get_own(const struct me_doc_object *object, struct me_plan *plan, struct me_error *err)
+{
+    if (has(object, "hosts_dir") &&
+        get_text(object, "hosts_dir", plan->hosts_dir, sizeof plan->hosts_dir, err))
+        return -1;
+    if (has(object, "first_repeat") &&
+        get_int(object, "first_repeat", -1, INT32_MAX, &plan->first_repeat, err))
+        return -1;
+    return has(object, "masked") ? get_bool(object, "masked", &plan->masked, err) : 0;
+}
+
 static int check_format(const struct me_doc_object *object, struct me_error *err)
 {
     char format[32];
@@ -382,7 +408,7 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_bool(object, "from_hostfile", &plan->from_hostfile, err) ||
         me_doc_bool(object, "run_docker", &plan->run_docker, err) || get_machines(object, plan, err))
         return -1;
-    return get_strip_env(object, plan, err);
+    return get_strip_env(object, plan, err) || get_own(object, plan, err) ? -1 : 0;
 }
 
 int me_plan_from_json(const char *text, size_t len, struct me_plan *out, struct me_error *err)

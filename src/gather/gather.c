@@ -4,6 +4,7 @@
 #include "me/clock.h"
 
 #define SHARE_BYTES (256 << 10)
+#define ROOM_BYTES  (4 << 20) /* for words that are on their way */
 #define HEAD        0
 
 static int mpi_failed(struct me_error *err, int code, const char *what)
@@ -101,10 +102,29 @@ int me_gather_verdict(MPI_Comm comm, bool *go, const struct me_waiting *waiting,
     return 0;
 }
 
+int me_gather_open(struct me_gather_room *room, struct me_error *err)
+{
+    room->size = ROOM_BYTES;
+    room->bytes = malloc(ROOM_BYTES);
+    if (!room->bytes) return me_fail(err, ME_E_RUN, "no memory for messages");
+    int code = MPI_Buffer_attach(room->bytes, ROOM_BYTES);
+    return code ? mpi_failed(err, code, "room for messages") : 0;
+}
+
+void me_gather_close(struct me_gather_room *room)
+{
+    int size;
+    void *bytes;
+    if (!room->bytes) return;
+    MPI_Buffer_detach(&bytes, &size);
+    free(room->bytes);
+    room->bytes = NULL;
+}
+
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len)
 {
-    /* Short messages go by the eager protocol: the send does not wait for a receive. */
-    MPI_Send(bytes, len, MPI_BYTE, rank, (int)tag, comm);
+    /* Buffered: to a rank that has just died a plain send may never return. Without room it is not said. */
+    MPI_Bsend(bytes, len, MPI_BYTE, rank, (int)tag, comm);
 }
 
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len)

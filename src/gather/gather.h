@@ -8,9 +8,10 @@
  *                   DONE      the machine stands before no phase any more; its parts can be taken
  *                   PING      struct me_ping: what time is it?
  *   from the head:  GO n      all machines stood before phase n
+ *                   HERE      a sign of life, twice a second to those who give one
  *                   STOP      end now, keep what was measured
  *                   PONG      the same struct, with the head's time
- *                   RELEASE   the result is on disk (1) or is not (0): the journal may go, or stays
+ *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays
  *
  * What was measured goes over a communicator of its own in pieces of at most ME_PIECE_BYTES, one at a time: a piece
  * leaves its rank when the head receives it (MPI's rendezvous), and the head has a bounded number of them in hand. So
@@ -38,6 +39,9 @@ enum me_tag {
     ME_TAG_PING,
     ME_TAG_PONG
 };
+
+/* Of RELEASE. */
+enum { ME_WORD_STORED = 1, ME_WORD_LOST_ANY = 2 /* not all ranks will come to MPI_Finalize */ };
 
 /* What each rank tells of itself before anything else. */
 struct me_hello {
@@ -96,7 +100,15 @@ int me_gather_answers(MPI_Comm comm, const struct me_answer *mine, struct me_ans
 /* The head's word to all. */
 int me_gather_verdict(MPI_Comm comm, bool *go, const struct me_waiting *waiting, struct me_error *err);
 
-/* Sends a message of at most 64 KiB: buffered by MPI, returns at once. */
+/* Where the words lie that are on their way; to be open before any is said. Closing it waits for them: not where ranks
+ * are lost. */
+struct me_gather_room {
+    char *bytes;
+    int size;
+};
+int me_gather_open(struct me_gather_room *room, struct me_error *err);
+void me_gather_close(struct me_gather_room *room);
+/* Sends a message of at most 64 KiB: buffered, returns at once. */
 void me_gather_tell(MPI_Comm comm, int rank, enum me_tag tag, const void *bytes, int len);
 /* Is there a message for us, from anyone? Says whose, which and how long; me_gather_take takes it. */
 bool me_gather_look(MPI_Comm comm, int *rank, enum me_tag *tag, int *len);

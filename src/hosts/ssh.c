@@ -56,8 +56,8 @@ void me_hosts_ssh_config(const struct me_cluster *cluster, const struct me_host_
                         "    BatchMode yes\n"
                         "    LogLevel ERROR\n"
                         "    ConnectTimeout 10\n"
-                        "    ServerAliveInterval 15\n"
-                        "    ServerAliveCountMax 4\n"
+                        "    ServerAliveInterval 5\n"
+                        "    ServerAliveCountMax 5\n"
                         "    ForwardAgent no\n"
                         "    ForwardX11 no\n");
 }

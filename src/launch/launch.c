@@ -76,7 +76,7 @@ static void pass_signal(pid_t pid, int times)
 
 /* Once a stop was asked for, mpirun has `patience_s`; then the next harder signal follows by itself. With a
  * machine cut off, Open MPI 4.1 would wait for it without end. */
-static int wait_for(pid_t pid, const sigset_t *set, double patience_s)
+static int wait_for(pid_t pid, const sigset_t *set, double patience_s, const struct me_launch_watch *watch)
 {
     static const struct timespec look = {.tv_sec = 1};
     int64_t harder_ns = INT64_MAX;
@@ -86,6 +86,10 @@ static int wait_for(pid_t pid, const sigset_t *set, double patience_s)
         if (got == pid || (got < 0 && errno != EINTR)) break;
         int signal_number = sigtimedwait(set, NULL, &look);
         bool asked = signal_number > 0 && signal_number != SIGCHLD;
+        if (harder_ns == INT64_MAX && !asked && watch && watch->is_over(watch->context)) {
+            times = 1; /* nothing is left that an orderly end would ask */
+            harder_ns = me_clock_mono_ns() + (int64_t)(patience_s * 1e9);
+        }
         if (!asked && me_clock_mono_ns() < harder_ns) continue;
         pass_signal(pid, ++times);
         harder_ns = me_clock_mono_ns() + (int64_t)(patience_s * 1e9);
@@ -94,7 +98,7 @@ static int wait_for(pid_t pid, const sigset_t *set, double patience_s)
 }
 
 int me_launch_run(char *const *argv, const char *env_file, char *const *strip_env, double patience_s,
-                  int *status, struct me_error *err)
+                  const struct me_launch_watch *watch, int *status, struct me_error *err)
 {
     struct me_buffer text = ME_BUFFER_INIT;
     char **environment = NULL;
@@ -111,7 +115,7 @@ int me_launch_run(char *const *argv, const char *env_file, char *const *strip_en
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, &old);
     rc = start(argv, environment, &old, &pid, err);
-    if (!rc) *status = wait_for(pid, &set, patience_s);
+    if (!rc) *status = wait_for(pid, &set, patience_s, watch);
     sigprocmask(SIG_SETMASK, &old, NULL);
     me_environment_free(environment);
     return rc;

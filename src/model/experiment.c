@@ -8,6 +8,8 @@ const struct me_option me_bench_options_own[] = {
     {"append", 0, ME_OPTION_FLAG, FIELD(append), 0, 0, NULL, "add repeats to an existing experiment"},
     {"force", 0, ME_OPTION_FLAG, FIELD(force), 0, 0, NULL,
      "move an existing experiment aside (EXPERIMENT.old-TIME) and begin a new one"},
+    {"resume", 0, ME_OPTION_FLAG, FIELD(resume), 0, 0, NULL,
+     "run only what the experiment's last run lacks; options and command are those of that run"},
     {"progress", 0, ME_OPTION_STRING, FIELD(progress), 0, 0, "MODE",
      "auto (default: one line a machine on a terminal), lines, or none"},
     {"lost-after", 0, ME_OPTION_DOUBLE, FIELD(lost_after_s), 1, 86400, "SECONDS",
@@ -79,6 +81,9 @@ static int check_folder(const char *folder, struct me_error *err)
 int me_bench_options_check(const struct me_bench_options *options, struct me_error *err)
 {
     const char *progress = options->progress;
+    if (options->resume && (options->append || options->force))
+        return me_fail(err, ME_E_INPUT, "--resume: not together with --%s",
+                       options->append ? "append" : "force");
     if (options->append && options->force)
         return me_fail(err, ME_E_INPUT,
                        "--append: not together with --force: one adds, the other begins anew");

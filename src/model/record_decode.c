@@ -65,6 +65,10 @@ static enum outcome take_facts(struct me_wire *in, struct me_record *record)
     me_wire_text(in, facts.kernel, sizeof facts.kernel);
     facts.unix_minus_mono_ns = me_wire_int(in, INT64_MIN, INT64_MAX);
     if (me_wire_left(in)) me_wire_text(in, facts.sampler, sizeof facts.sampler);
+    if (me_wire_left(in)) {
+        me_wire_text(in, facts.run_id, sizeof facts.run_id);
+        me_wire_text(in, facts.experiment, sizeof facts.experiment);
+    }
     if (in->bad) return DAMAGED;
     record->facts = facts;
     return TAKEN;
@@ -202,6 +206,17 @@ static struct me_usage get_usage(struct me_wire *in)
     return usage;
 }
 
+/* An amendment follows closely. */
+static bool amends_span(struct me_record *record, const struct me_span *span)
+{
+    struct me_span *last = record->span_count ? &record->spans[record->span_count - 1] : NULL;
+    if (!last || last->phase != span->phase || last->repeat != span->repeat || last->first != span->first ||
+        last->last != span->last)
+        return false;
+    *last = *span;
+    return true;
+}
+
 static enum outcome take_span(struct me_wire *in, struct me_record *record)
 {
     struct me_span span = {.phase = get_below(in, ME_PHASE_COOLDOWN + 1)};
@@ -221,6 +236,7 @@ static enum outcome take_span(struct me_wire *in, struct me_record *record)
         me_wire_text(in, span.region, sizeof span.region);
     }
     if (in->bad) return DAMAGED;
+    if (amends_span(record, &span)) return TAKEN;
     struct me_span *spans = room(record->spans, record->span_count, sizeof *spans);
     if (!spans) return NO_MEMORY;
     record->spans = spans;
@@ -257,6 +273,18 @@ static enum outcome take_metric(struct me_wire *in, struct me_record *record)
     return TAKEN;
 }
 
+/* Among the last few: it is told again before the next repeat begins. */
+static struct me_log *find_log(struct me_record *record, const struct me_log *like)
+{
+    size_t end = record->log_count > 4 ? record->log_count - 4 : 0;
+    for (size_t i = record->log_count; i > end; i--) {
+        struct me_log *log = &record->logs[i - 1];
+        if (log->phase == like->phase && log->repeat == like->repeat && log->is_stderr == like->is_stderr)
+            return log;
+    }
+    return NULL;
+}
+
 static enum outcome take_log(struct me_wire *in, struct me_record *record)
 {
     struct me_log log = {.repeat = get_count(in)};
@@ -273,7 +301,13 @@ static enum outcome take_log(struct me_wire *in, struct me_record *record)
     if (!log.text) return NO_MEMORY;
     memcpy(log.text, bytes, log.len);
     log.text[log.len] = '\0';
-    logs[record->log_count++] = log;
+    struct me_log *before = find_log(record, &log);
+    if (!before) {
+        logs[record->log_count++] = log;
+        return TAKEN;
+    }
+    free(before->text);
+    *before = log;
     return TAKEN;
 }
 
@@ -371,6 +405,18 @@ static int check_header(struct me_wire *in, struct me_error *err)
                        "version of me_bench everywhere",
                        version, ME_RECORD_VERSION);
     return 0;
+}
+
+int me_record_peek(const void *bytes, size_t len, struct me_facts *facts, struct me_error *err)
+{
+    const uint8_t *begin = len ? bytes : (const uint8_t *)"";
+    struct me_wire in = {begin, begin + len, false};
+    struct me_record record = {0};
+    if (check_header(&in, err)) return -1;
+    bool taken = me_wire_left(&in) && take_chunk(&in, &record) == TAKEN && record.facts.boot_id[0];
+    if (taken) *facts = record.facts;
+    me_record_release(&record);
+    return taken ? 0 : me_fail(err, ME_E_INPUT, "a record without a head");
 }
 
 int me_record_decode(const void *bytes, size_t len, struct me_record *out, struct me_error *err)

@@ -58,6 +58,8 @@ void me_record_put_facts(struct me_buffer *out, const struct me_facts *facts)
     me_wire_put_text(out, facts->kernel);
     me_wire_put_int(out, facts->unix_minus_mono_ns);
     me_wire_put_text(out, facts->sampler);
+    me_wire_put_text(out, facts->run_id);
+    me_wire_put_text(out, facts->experiment);
     end_chunk(out, begin, ME_CHUNK_FACTS);
 }
 

@@ -154,15 +154,72 @@ hid_t me_hdf5_open_series(hid_t file)
     return -1;
 }
 
-int me_hdf5_copy_series(hid_t file, const char *path, struct me_error *err)
+static bool is_dropped(const struct me_store_extras *extras, int machine_id, int repeat)
 {
-    hid_t base = me_hdf5_open(path);
-    int rc = 0;
-    if (base < 0)
-        rc = me_hdf5_fail(err, ME_E_RUN, "%s: cannot be opened", path);
-    else if (is_there(base, "series") &&
-             H5Ocopy(base, "series", file, "series", H5P_DEFAULT, H5P_DEFAULT) < 0)
-        rc = me_hdf5_fail(err, ME_E_RUN, "%s: copying its /series", path);
+    for (size_t i = 0; i < extras->drop_count; i++)
+        if (extras->drops[i].machine_id == machine_id && extras->drops[i].repeat == repeat) return true;
+    return false;
+}
+
+/* A link to a file that is elsewhere stays a link. */
+static int copy_link(hid_t from, hid_t to, const char *name)
+{
+    H5L_info_t info;
+    char value[4096];
+    const char *file, *object;
+    unsigned flags;
+    if (H5Lget_info(from, name, &info, H5P_DEFAULT) < 0) return -1;
+    if (info.type != H5L_TYPE_EXTERNAL)
+        return H5Ocopy(from, name, to, name, H5P_DEFAULT, H5P_DEFAULT) < 0 ? -1 : 0;
+    if (info.u.val_size > sizeof value || H5Lget_val(from, name, value, sizeof value, H5P_DEFAULT) < 0 ||
+        H5Lunpack_elink_val(value, info.u.val_size, &flags, &file, &object) < 0)
+        return -1;
+    return H5Lcreate_external(file, object, to, name, H5P_DEFAULT, H5P_DEFAULT) < 0 ? -1 : 0;
+}
+
+/* What is copied and taken out again cannot be put in anew: HDF5 1.10 finds a duplicate. */
+static int copy_machine(hid_t base, hid_t all, int machine_id, const struct me_store_extras *extras)
+{
+    char name[16];
+    int *repeats = NULL, rc = -1;
+    size_t count = 0;
+    snprintf(name, sizeof name, "%d", machine_id);
+    hid_t from = H5Gopen2(base, name, H5P_DEFAULT), to = open_group(all, name);
+    if (from >= 0 && to >= 0) rc = me_hdf5_list_numbers(from, &repeats, &count);
+    for (size_t i = 0; !rc && i < count; i++) {
+        if (is_dropped(extras, machine_id, repeats[i])) continue;
+        snprintf(name, sizeof name, "%d", repeats[i]);
+        rc = copy_link(from, to, name);
+    }
+    free(repeats);
+    me_hdf5_close(to);
+    me_hdf5_close(from);
+    return rc;
+}
+
+static int copy_some(hid_t file, hid_t base, const struct me_store_extras *extras)
+{
+    int *machines = NULL;
+    size_t count = 0;
+    hid_t from = H5Gopen2(base, "series", H5P_DEFAULT), all = me_hdf5_open_series(file);
+    int rc = from < 0 || all < 0 ? -1 : me_hdf5_list_numbers(from, &machines, &count);
+    for (size_t i = 0; !rc && i < count; i++) rc = copy_machine(from, all, machines[i], extras);
+    free(machines);
+    me_hdf5_close(all);
+    me_hdf5_close(from);
+    return rc;
+}
+
+int me_hdf5_copy_series(hid_t file, const struct me_store_extras *extras, struct me_error *err)
+{
+    hid_t base = me_hdf5_open(extras->base);
+    int rc = base < 0 ? -1 : 0;
+    if (!rc && is_there(base, "series"))
+        rc = extras->drop_count ? copy_some(file, base, extras)
+                                : -(H5Ocopy(base, "series", file, "series", H5P_DEFAULT, H5P_DEFAULT) < 0);
+    if (rc)
+        me_hdf5_fail(err, ME_E_RUN, base < 0 ? "%s: cannot be opened" : "%s: copying its /series",
+                     extras->base);
     me_hdf5_close(base);
     return rc;
 }

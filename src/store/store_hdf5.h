@@ -46,7 +46,7 @@ hid_t me_hdf5_open_series(hid_t file);
 /* The result's series as groups REPEAT of `at`, or MACHINE/REPEAT if `by_machine`; what is there stays. */
 int me_hdf5_write_series(hid_t at, const struct me_result *result, bool by_machine, struct me_error *err);
 /* All series of the result at `path`, into a file that has none yet. */
-int me_hdf5_copy_series(hid_t file, const char *path, struct me_error *err);
+int me_hdf5_copy_series(hid_t file, const struct me_store_extras *extras, struct me_error *err);
 /* The series of an image, below the group of its machine in `all`. */
 int me_hdf5_copy_image(hid_t all, const struct me_store_image *image, struct me_error *err);
 /* The names of the group's members that are numbers, ascending; *numbers is the caller's (free). Other names

@@ -125,7 +125,7 @@ int me_store_image(const struct me_result *result, struct me_buffer *out, struct
 static int write_all_series(hid_t file, const struct me_output *output, const struct me_result *result,
                             const struct me_store_extras *extras, struct me_error *err)
 {
-    if (extras->base && me_hdf5_copy_series(file, extras->base, err)) return -1;
+    if (extras->base && me_hdf5_copy_series(file, extras, err)) return -1;
     hid_t all = me_hdf5_open_series(file);
     if (all < 0) return me_hdf5_fail(err, ME_E_RUN, "/series");
     int rc = 0;

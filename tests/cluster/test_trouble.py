@@ -91,16 +91,20 @@ def test_sigterm_to_mpirun(ground, ended):
 
 @pytest.mark.parametrize("what", ["me_bench", "orted"])
 def test_a_process_on_one_machine_is_killed(ground, ended, what):
-    run = start(ground, f"killed-{what}")
+    """The others go on to their end."""
+    command = "sh -c '[ $ME_REPEAT = 1 ] && exec sleep 0.5; sleep 61 & exec sleep 3.62'"
+    run = start(ground, f"killed-{what}", command, options="--lost-after 3", line="sleep 3.62")
     alone(ground["n2"], what + " ", signal.SIGKILL)
     out, err = run.communicate(timeout=40)
     assert run.returncode != 0, out + err
-    # A rank without its daemon may still have come to its end in order.
-    lost = what == "me_bench" or status(read(ground, f"killed-{what}"), 2) == "lost"
-    check_survivors(ground, f"killed-{what}", lost=[2] if lost else [])
-    if lost:
-        assert "10.77.0.12: lost: " in err
-        check_journals(ground, ["n2"])
+    result = read(ground, f"killed-{what}")
+    assert [status(result, number) for number in (1, 2, 3)] == ["ok", "lost", "ok"]
+    for number, power_w in ((1, 50), (3, 120)):
+        check_energy(runs(result, number).iloc[0], power_w, 0.5)
+        rows = runs(result, number)
+        assert abs(rows.energy_j.iloc[1] - power_w * rows.duration_s.iloc[1]) <= power_w * 0.002
+    assert "10.77.0.12: lost: " in err and f"to fetch it: me recover killed-{what}" in err
+    check_journals(ground, ["n2"])
     assert not journals(ground["n1"]) and not journals(ground["n3"])
 
 

@@ -1,14 +1,18 @@
-/* The journal: appended whole, cut back to whole chunks on a full disk, taken away at the end. */
+/* The journal: appended whole, never waited for, going on where a full disk stopped it, taken away at the end. */
 #include "me_cmocka.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include "me/clock.h"
 #include "me/store.h"
 
 static char dir[64];
@@ -47,12 +51,37 @@ static struct me_journal *open_journal(const char *name)
     return journal;
 }
 
-static void append(struct me_journal *journal, const char *text, bool sync)
+static void append(struct me_journal *journal, const char *text)
 {
     struct me_buffer chunk = ME_BUFFER_INIT;
     me_buffer_puts(&chunk, text);
-    me_journal_append(journal, &chunk, sync);
+    me_journal_append(journal, &chunk);
     me_buffer_release(&chunk);
+}
+
+/* A disk that hangs, and how often it was asked to make things last. The linker puts these in the place of the
+ * system's (-Wl,--wrap). */
+ssize_t __real_write(int fd, const void *bytes, size_t len);
+ssize_t __wrap_write(int fd, const void *bytes, size_t len);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER; /* held: it hangs */
+static atomic_int syncs;
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t len)
+{
+    pthread_mutex_lock(&disk);
+    pthread_mutex_unlock(&disk);
+    return __real_write(fd, bytes, len);
+}
+
+int __wrap_fdatasync(int fd)
+{
+    pthread_mutex_lock(&disk);
+    pthread_mutex_unlock(&disk);
+    atomic_fetch_add(&syncs, 1);
+    return __real_fdatasync(fd);
 }
 
 static void expect_content(const char *path, const char *text)
@@ -71,10 +100,11 @@ static void test_append(void **state)
     struct stat st;
     struct me_error err = {0};
     struct me_journal *journal = open_journal("j");
-    append(journal, "one ", false);
-    expect_content(at("a/b/j"), "one "); /* with the kernel at once: a crash of ours loses nothing */
-    append(journal, "", false);
-    append(journal, "two", true);
+    append(journal, "one ");
+    assert_true(me_journal_settle(journal, 5 * ME_NS_PER_S));
+    expect_content(at("a/b/j"), "one ");
+    append(journal, "");
+    append(journal, "two");
     assert_int_equal(me_journal_close(journal, true, &err), 0);
     expect_content(at("a/b/j"), "one two");
     assert_int_equal(stat(at("a"), &st), 0);
@@ -87,10 +117,10 @@ static void test_old_one_is_replaced(void **state)
 {
     (void)state;
     struct me_journal *journal = open_journal("j");
-    append(journal, "old and long", false);
+    append(journal, "old and long");
     me_journal_close(journal, true, NULL);
     journal = open_journal("j");
-    append(journal, "new", false);
+    append(journal, "new");
     me_journal_close(journal, true, NULL);
     expect_content(at("a/b/j"), "new");
     /* A link that somebody put there is replaced, not followed. */
@@ -99,7 +129,7 @@ static void test_old_one_is_replaced(void **state)
     snprintf(target, sizeof target, "%s", at("a/b/k"));
     assert_int_equal(symlink(target, at("a/b/j")), 0);
     journal = open_journal("j");
-    append(journal, "mine", false);
+    append(journal, "mine");
     me_journal_close(journal, true, NULL);
     assert_int_equal(access(target, F_OK), -1);
     expect_content(at("a/b/j"), "mine");
@@ -118,8 +148,69 @@ static void test_close(void **state)
     assert_int_equal(access(at("a"), F_OK), 0);
 }
 
-/* A file size limit fills up as a disk does, for any user: the end is cut back to whole chunks, later
- * ones are not appended behind a gap, and close tells it once. */
+static void wait_for(const char *path, const char *text)
+{
+    struct stat st;
+    for (int i = 0; i < 1000 && (stat(path, &st) || st.st_size != (off_t)strlen(text)); i++) usleep(5000);
+    expect_content(path, text);
+}
+
+/* With the kernel in a moment, without anybody waiting for it: a kill of ours loses nothing. And on the disk within a
+ * second. */
+static void test_written_by_itself(void **state)
+{
+    (void)state;
+    struct me_journal *journal = open_journal("j");
+    int before = atomic_load(&syncs);
+    append(journal, "one ");
+    wait_for(at("a/b/j"), "one ");
+    for (int i = 0; i < 400 && atomic_load(&syncs) == before; i++) usleep(5000);
+    assert_int_equal(atomic_load(&syncs), before + 1);
+    assert_true(me_journal_settle(journal, 0)); /* it is there already */
+    assert_true(me_journal_cpu_ns(journal) > 0);
+    me_journal_close(journal, true, NULL);
+}
+
+/* Nobody waits for a disk that hangs, but who asks to, and of those only the first; what came meanwhile is
+ * written in order when it answers again. */
+static void test_disk_that_hangs(void **state)
+{
+    (void)state;
+    struct me_journal *journal = open_journal("j");
+    pthread_mutex_lock(&disk);
+    int64_t begin_ns = me_clock_mono_ns();
+    for (int i = 0; i < 1000; i++) append(journal, "0123456789");
+    assert_true(me_clock_mono_ns() - begin_ns < ME_NS_PER_S / 2);
+    assert_false(me_journal_settle(journal, ME_NS_PER_S / 5));
+    assert_true(me_clock_mono_ns() - begin_ns >= ME_NS_PER_S / 5);
+    begin_ns = me_clock_mono_ns();
+    assert_false(me_journal_settle(journal, 60 * ME_NS_PER_S));
+    assert_true(me_clock_mono_ns() - begin_ns < ME_NS_PER_S);
+    pthread_mutex_unlock(&disk);
+    for (int i = 0; i < 1000 && !me_journal_settle(journal, ME_NS_PER_S); i++) usleep(5000);
+    assert_int_equal(me_journal_close(journal, true, NULL), 0);
+    struct stat st;
+    assert_int_equal(stat(at("a/b/j"), &st), 0);
+    assert_int_equal(st.st_size, 10000);
+}
+
+static void test_disk_that_never_answers(void **state)
+{
+    (void)state;
+    struct me_journal *journal = open_journal("j");
+    struct me_error err = {0};
+    pthread_mutex_lock(&disk);
+    append(journal, "lost");
+    int64_t begin_ns = me_clock_mono_ns();
+    assert_int_equal(me_journal_close(journal, false, &err), -1);
+    assert_true(me_clock_mono_ns() - begin_ns < 10 * ME_NS_PER_S);
+    assert_non_null(strstr(err.text, "a/b/j: the journal is incomplete: its disk does not answer"));
+    pthread_mutex_unlock(&disk);
+    wait_for(at("a/b/j"), "lost"); /* nobody holds what is the thread's */
+}
+
+/* A file size limit fills up as a disk does, for any user. What has no room waits for it, and continues where it was
+ * cut; close tells what had none to the end. */
 static void test_full(void **state)
 {
     (void)state;
@@ -129,17 +220,42 @@ static void test_full(void **state)
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     struct me_journal *journal = open_journal("j");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    append(journal, "12345678", false);
-    append(journal, "abcdefgh", false);
-    append(journal, "i", false);
+    append(journal, "12345678");
+    append(journal, "abcdefgh");
+    append(journal, "i");
+    wait_for(at("a/b/j"), "12345678ab");
+    int64_t begin_ns = me_clock_mono_ns();
+    assert_false(me_journal_settle(journal, 60 * ME_NS_PER_S));
+    assert_true(me_clock_mono_ns() - begin_ns < 5 * ME_NS_PER_S); /* nobody waits for room */
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-    append(journal, "j", true);
-    signal(SIGXFSZ, handler);
+    wait_for(at("a/b/j"), "12345678abcdefghi");
+    low.rlim_cur = 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    append(journal, "jklmnop");
+    wait_for(at("a/b/j"), "12345678abcdefghijkl");
     struct me_error err = {0};
     assert_int_equal(me_journal_close(journal, true, &err), -1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, handler);
     assert_int_equal(err.code, ME_E_RUN);
     assert_non_null(strstr(err.text, "a/b/j: the journal is incomplete: File too large"));
-    expect_content(at("a/b/j"), "12345678");
+}
+
+/* Others see that somebody writes it still, and who. */
+static void test_lock(void **state)
+{
+    (void)state;
+    struct me_journal *journal = open_journal("j");
+    pid_t child = fork();
+    if (child == 0) {
+        struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        int fd = open(at("a/b/j"), O_RDWR);
+        _exit(fcntl(fd, F_GETLK, &whole) || whole.l_type != F_WRLCK || whole.l_pid != getppid());
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    me_journal_close(journal, true, NULL);
 }
 
 static void test_failed_buffer(void **state)
@@ -147,7 +263,7 @@ static void test_failed_buffer(void **state)
     (void)state;
     struct me_journal *journal = open_journal("j");
     struct me_buffer chunk = {.failed = true};
-    me_journal_append(journal, &chunk, false);
+    me_journal_append(journal, &chunk);
     struct me_error err = {0};
     assert_int_equal(me_journal_close(journal, true, &err), -1);
     assert_non_null(strstr(err.text, "Cannot allocate memory"));
@@ -173,7 +289,7 @@ static void test_bad_places(void **state)
 
 static void *append_many(void *journal)
 {
-    for (int i = 0; i < 500; i++) append(journal, "0123456789abcde\n", false);
+    for (int i = 0; i < 500; i++) append(journal, "0123456789abcde\n");
     return NULL;
 }
 
@@ -238,9 +354,18 @@ int main(void)
 {
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
     const struct CMUnitTest tests[] = {
-        IN_DIR(test_append),      IN_DIR(test_old_one_is_replaced), IN_DIR(test_close),
-        IN_DIR(test_full),        IN_DIR(test_failed_buffer),       cmocka_unit_test(test_bad_places),
-        IN_DIR(test_two_threads), cmocka_unit_test(test_dir),
+        IN_DIR(test_written_by_itself),
+        IN_DIR(test_disk_that_hangs),
+        IN_DIR(test_disk_that_never_answers),
+        IN_DIR(test_lock),
+        IN_DIR(test_append),
+        IN_DIR(test_old_one_is_replaced),
+        IN_DIR(test_close),
+        IN_DIR(test_full),
+        IN_DIR(test_failed_buffer),
+        cmocka_unit_test(test_bad_places),
+        IN_DIR(test_two_threads),
+        cmocka_unit_test(test_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,17 +110,17 @@ static void run_gives_environment_and_status(void **state)
     int status = -1;
     write_env(env);
     setenv("ME_TEST_SECRET", "x", 1);
-    assert_int_equal(me_launch_run(argv, env, strip, 30, &status, &err), 0);
+    assert_int_equal(me_launch_run(argv, env, strip, 30, NULL, &status, &err), 0);
     assert_int_equal(status, 7);
     char kill_self[] = "kill -9 $$";
     argv[2] = kill_self;
-    assert_int_equal(me_launch_run(argv, env, NULL, 30, &status, &err), 0);
+    assert_int_equal(me_launch_run(argv, env, NULL, 30, NULL, &status, &err), 0);
     assert_int_equal(status, 128 + 9);
     char none[] = "/nonexistent/mpirun", *none_argv[] = {none, NULL};
-    assert_int_equal(me_launch_run(none_argv, env, NULL, 30, &status, &err), -1);
+    assert_int_equal(me_launch_run(none_argv, env, NULL, 30, NULL, &status, &err), -1);
     assert_non_null(strstr(err.text, "openmpi-bin"));
     unlink(env);
-    assert_int_equal(me_launch_run(argv, env, NULL, 30, &status, &err), -1);
+    assert_int_equal(me_launch_run(argv, env, NULL, 30, NULL, &status, &err), -1);
     assert_int_equal(err.code, ME_E_INPUT);
 }
 
@@ -137,7 +137,7 @@ static void signals_become_an_orderly_end(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         int status = -1;
-        _exit(me_launch_run(argv, env, NULL, 30, &status, NULL) ? 99 : status);
+        _exit(me_launch_run(argv, env, NULL, 30, NULL, &status, NULL) ? 99 : status);
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -22,6 +22,8 @@ static const struct me_facts facts = {
     .memory_bytes = UINT64_C(1) << 38,
     .kernel = "Linux 6.1.0-18-amd64 x86_64",
     .unix_minus_mono_ns = INT64_C(1700000000000000000),
+    .run_id = "0123456789abcdef",
+    .experiment = "exp1",
 };
 static const struct me_channel channels[CHANNELS] = {
     {.name = "package-0",
@@ -184,6 +186,8 @@ static void test_round_trip(void **state)
     assert_string_equal(record.facts.kernel, facts.kernel);
     assert_int_equal(record.facts.threads, 64);
     assert_int_equal(record.facts.memory_bytes, UINT64_C(1) << 38);
+    assert_string_equal(record.facts.run_id, facts.run_id);
+    assert_string_equal(record.facts.experiment, facts.experiment);
     assert_int_equal(record.facts.unix_minus_mono_ns, facts.unix_minus_mono_ns);
     assert_int_equal(record.channel_count, CHANNELS);
     for (size_t c = 0; c < CHANNELS; c++) check_channel(&record.channels[c], &channels[c]);
@@ -583,9 +587,41 @@ static void test_long_texts_are_cut(void **state)
     me_buffer_release(&bytes);
 }
 
+/* What is told again takes the place of what was told first; another repeat's does not. */
+static void test_amendments(void **state)
+{
+    (void)state;
+    struct me_buffer stream = ME_BUFFER_INIT;
+    struct me_record record;
+    struct me_error err = {0};
+    size_t ends[16], chunks;
+    struct me_span amended = spans[1], other = spans[1];
+    struct me_log log = {
+        .repeat = 1, .phase = ME_PHASE_RUN, .is_stderr = true, .text = (char *)"more", .len = 4};
+    build(&stream, ends, &chunks);
+    stream.len = ends[chunks - 2]; /* without the end */
+    snprintf(amended.note, sizeof amended.note, "2 processes left behind were ended");
+    me_record_put_span(&stream, &amended);
+    me_record_put_log(&stream, &log);
+    other.repeat = 2;
+    log.is_stderr = false;
+    me_record_put_span(&stream, &other);
+    me_record_put_log(&stream, &log);
+    assert_int_equal(me_record_decode(stream.data, stream.len, &record, &err), 0);
+    assert_int_equal(record.span_count, 3);
+    assert_string_equal(record.spans[1].note, amended.note);
+    assert_string_equal(record.spans[2].note, other.note);
+    assert_int_equal(record.log_count, 2);
+    assert_string_equal(record.logs[0].text, "more");
+    assert_true(record.logs[0].is_stderr && !record.logs[1].is_stderr);
+    me_record_release(&record);
+    me_buffer_release(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_amendments),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_every_flipped_bit),
