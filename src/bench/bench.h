@@ -143,6 +143,7 @@ bool me_head_lost_any(const struct me_head *head);
 struct me_follow {
     MPI_Comm comm, data;
     bool stopped;
+    bool head_gone;
     bool lost_any; /* the head said so, or it is gone: MPI_Finalize would wait for ever */
     double lost_after_s;
     int64_t heard_ns;    /* of the head */
@@ -181,9 +182,11 @@ bool me_signals_orphaned(void); /* who started us has died, and with it the way 
 
 /* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
 void me_guard(char **argv);
+void me_guard_hold(void); /* by the child: from now on its death shall not end the others */
 
-/* leave.c: ends the process at once, without MPI, where ranks are lost; the head also sees to it that mpirun ends. */
-void me_leave(bool is_head, int code);
+/* leave.c: ends the process at once, without MPI, where ranks are lost; the head, or who has lost it, also sees to it
+ * that mpirun or its daemon ends. */
+void me_leave(bool ends_launcher, int code);
 
 /* run.c: the world is a parameter. Returns the exit code, or -1 with err. */
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err);

@@ -33,7 +33,7 @@ static bool is_head_gone(struct me_follow *follow)
 {
     int64_t silent_ns = me_clock_mono_ns() - follow->heard_ns;
     bool gone = me_signals_orphaned() || silent_ns > (int64_t)(follow->lost_after_s * 1e9);
-    if (gone) follow->stopped = follow->lost_any = true;
+    if (gone) follow->stopped = follow->lost_any = follow->head_gone = true;
     return gone;
 }
 
@@ -57,7 +57,7 @@ static void send_on(void *context)
     while (take_word(follow, &word)) continue;
     if (!is_head_gone(follow)) return;
     if (follow->kept && follow->kept[0]) unlink(follow->kept);
-    me_leave(false, ME_E_RUN);
+    me_leave(true, ME_E_RUN);
 }
 
 static bool follow_ready(struct me_link *link, int n)

@@ -1,14 +1,18 @@
 /* Open MPI 4 ends a whole job when it sees a rank die. So what it starts and watches is a guard, which has the rank as
- * its child and does nothing but wait: when that is killed the guard stays, and the others' run goes on. */
+ * its child and does nothing but wait: when that is killed the guard stays, and the others' run goes on. Before the
+ * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. */
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
 
 static volatile sig_atomic_t rank; /* the signals' handler can reach nothing but a global */
+static volatile bool *is_held;     /* shared by both processes; NULL: there is no guard */
 
 static void hand_on(int signal_number)
 {
@@ -39,13 +43,27 @@ static void rename_guard(char *name)
     prctl(PR_SET_NAME, guard);
 }
 
+void me_guard_hold(void)
+{
+    if (is_held) *is_held = true;
+}
+
+/* mpirun pins what it starts, and the rank takes its parent's cores for those of the workload (workload/affinity.c). */
+static void take_cores_of(pid_t parent)
+{
+    cpu_set_t cores[8]; /* 8192 processors */
+    if (!sched_getaffinity(parent, sizeof cores, cores)) sched_setaffinity(0, sizeof cores, cores);
+}
+
 void me_guard(char **argv)
 {
     pid_t parent = getppid(), guard = getpid(), child;
     int status;
     if (!getenv("OMPI_COMM_WORLD_RANK") || getenv("SLURM_STEP_ID")) return;
-    child = fork();
+    void *shared = mmap(NULL, sizeof *is_held, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    child = shared == MAP_FAILED ? -1 : fork();
     if (child < 0) return; /* it goes without */
+    is_held = shared;
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != guard) _exit(ME_E_RUN);
@@ -53,12 +71,14 @@ void me_guard(char **argv)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(ME_E_RUN);
+    take_cores_of(parent);
     rename_guard(argv[0]);
     rank = child;
     handle(hand_on);
     while (waitpid(child, &status, 0) < 0) continue;
     rank = 0;
     if (WIFEXITED(status)) _exit(WEXITSTATUS(status));
+    if (!*is_held) _exit(ME_E_RUN);
     handle(end); /* until the launcher ends us with the others */
     for (;;) pause();
 }

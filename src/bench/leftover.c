@@ -51,13 +51,13 @@ static bool is_free_within(int fd, int64_t wait_ns)
     return true;
 }
 
-/* Open MPI's daemon, if it is that which started the process; else 0. */
-static pid_t find_daemon(pid_t pid)
+/* The process's parent if it has this name, else 0. */
+static pid_t find_parent(pid_t pid, const char *const *names)
 {
     char path[40], text[512];
     int parent = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
+    FILE *file = pid ? fopen(path, "re") : NULL;
     size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
     if (file) fclose(file);
     text[n] = '\0';
@@ -67,8 +67,10 @@ static pid_t find_daemon(pid_t pid)
     file = fopen(path, "re");
     n = file ? fread(text, 1, sizeof text - 1, file) : 0;
     if (file) fclose(file);
-    text[n] = '\0';
-    return !strcmp(text, "orted\n") || !strcmp(text, "prted\n") ? parent : 0;
+    text[n ? n - 1 : 0] = '\0'; /* less its newline */
+    for (; *names; names++)
+        if (!strcmp(text, *names)) return parent;
+    return 0;
 }
 
 /* It may have been stopped (SIGSTOP), and would then not hear the rest. */
@@ -78,8 +80,9 @@ static void ask_to_end(pid_t pid)
     kill(pid, SIGCONT);
 }
 
-static void end_daemon(pid_t pid)
+static void end_parent(pid_t pid)
 {
+    if (!pid) return;
     int64_t end_ns = me_clock_mono_ns() + DAEMON_NS;
     ask_to_end(pid);
     while (!kill(pid, 0) && me_clock_mono_ns() < end_ns) poll(NULL, 0, 20);
@@ -91,13 +94,18 @@ static void end_holder(int fd)
 {
     pid_t holder = find_holder(fd);
     if (!holder) return;
-    pid_t started_by = find_daemon(holder);
+    static const char *const guards[] = {"me_guard", NULL}, *const daemons[] = {"orted", "prted", NULL};
+    static const char *const shells[] = {"sh", "bash", "dash", NULL};
+    pid_t guard = find_parent(holder, guards), daemon = find_parent(guard ? guard : holder, daemons);
     ask_to_end(holder);
     if (!is_free_within(fd, ORDERLY_NS)) {
         kill(holder, SIGKILL);
         is_free_within(fd, KILLED_NS);
     }
-    if (started_by) end_daemon(started_by);
+    end_parent(guard);
+    pid_t shell = find_parent(daemon, shells);
+    end_parent(daemon);
+    if (shell) kill(shell, SIGCONT); /* it ends with its command, and with it the session of ssh */
 }
 
 /* --- the journal ------------------------------------------------------------------------------- */

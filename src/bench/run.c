@@ -17,7 +17,7 @@ struct world {
     struct me_bench_options options;
     struct me_plan plan;
     struct me_role *roles, role;
-    bool lost_any;
+    bool lost_any, head_gone;
     bool nothing_left; /* of a run that should go on */
     struct me_gather_room room;
     int held;                /* EXPERIMENT/plan.json, by the head */
@@ -141,6 +141,7 @@ static int follow(struct world *w, struct me_error *err)
     const struct me_maker_input input = {me_plan_find(&w->plan, w->role.machine_id), &record, &place};
     if (me_follow_finish(&follower, measures ? &input : NULL, &stored, err)) rc = -1;
     w->lost_any = follower.lost_any;
+    w->head_gone = follower.head_gone;
     close_journal(w, journal, stored && !rc);
     me_buffer_release(&record);
     return rc ? -1 : 0;
@@ -303,7 +304,9 @@ static int lead(struct world *w, struct me_error *err)
 static void leave(const struct world *w, int rc, const struct me_error *err)
 {
     if (rc < 0 && err->code != ME_OK) fprintf(w->out, "me_bench: %s\n", err->text);
-    me_leave(w->rank == HEAD, rc < 0 ? (int)err->code : w->rank == HEAD && rc == 0 ? ME_E_RUN : rc);
+    me_leave(w->rank == HEAD || w->head_gone, rc < 0                       ? (int)err->code
+                                              : w->rank == HEAD && rc == 0 ? ME_E_RUN
+                                                                           : rc);
 }
 
 int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_error *err)
@@ -323,6 +326,7 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     if (!rc) rc = me_gather_open(&w.room, err);
     if (!rc) rc = agree(&w, argc, argv, err);
     if (!rc) rc = me_gather_split(comm, &w.data, err);
+    if (!rc) me_guard_hold();
     if (!rc)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (w.rank != HEAD && err->code == ME_OK)

@@ -94,6 +94,7 @@ static int wait_for(pid_t pid, const sigset_t *set, double patience_s, const str
         pass_signal(pid, ++times);
         harder_ns = me_clock_mono_ns() + (int64_t)(patience_s * 1e9);
     }
+    kill(-pid, SIGKILL); /* what it left: the ssh of a machine that hangs */
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
