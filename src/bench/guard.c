@@ -12,6 +12,7 @@
 #include "bench.h"
 
 static volatile sig_atomic_t rank; /* the signals' handler can reach nothing but a global */
+static pid_t launcher;             /* who started the guard */
 static volatile bool *is_held;     /* shared by both processes; NULL: there is no guard */
 
 static void hand_on(int signal_number)
@@ -43,6 +44,11 @@ static void rename_guard(char *name)
     prctl(PR_SET_NAME, guard);
 }
 
+pid_t me_guard_launcher(void)
+{
+    return launcher ? launcher : getppid();
+}
+
 void me_guard_hold(void)
 {
     if (is_held) *is_held = true;
@@ -65,6 +71,7 @@ void me_guard(char **argv)
     if (child < 0) return; /* it goes without */
     is_held = shared;
     if (child == 0) {
+        launcher = parent;
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != guard) _exit(ME_E_RUN);
         return;

@@ -31,7 +31,7 @@ static bool ends_on_terminal(FILE *file)
 {
     if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK")) return isatty(fileno(file));
     char link[64], target[64];
-    snprintf(link, sizeof link, "/proc/%d/fd/2", (int)getppid());
+    snprintf(link, sizeof link, "/proc/%d/fd/2", (int)me_guard_launcher());
     ssize_t len = readlink(link, target, sizeof target - 1);
     if (len < 0) return false;
     target[len] = '\0';
