@@ -183,7 +183,7 @@ bool me_signals_orphaned(void); /* who started us has died, and with it the way 
 
 /* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
 void me_guard(char **argv);
-pid_t me_guard_launcher(void); /* who started us: mpirun or its daemon, with a guard between us or not */
+pid_t me_guard_launcher(void); /* who started us, or our guard: mpirun, its daemon */
 void me_guard_hold(void);      /* by the child: from now on its death shall not end the others */
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head, or who has lost it, also sees to it

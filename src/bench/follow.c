@@ -68,7 +68,10 @@ static bool follow_ready(struct me_link *link, int n)
     follow->told_ns = me_clock_mono_ns();
     while (!follow->stopped && !me_signals_caught() && !is_head_gone(follow)) {
         int tag = take_word(follow, &go);
-        if (tag == ME_TAG_GO && go >= n) return true;
+        if (tag == ME_TAG_GO && go >= n) {
+            me_guard_hold(); /* all ranks are here: none waits for us in a collective call any more */
+            return true;
+        }
         sign_of_life(follow);
         if (!tag) me_clock_sleep_until(me_clock_mono_ns() + LOOK_EVERY_NS);
     }

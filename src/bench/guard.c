@@ -1,6 +1,7 @@
 /* Open MPI 4 ends a whole job when it sees a rank die. So what it starts and watches is a guard, which has the rank as
  * its child and does nothing but wait: when that is killed the guard stays, and the others' run goes on. Before the
- * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. */
+ * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. And without
+ * rank 0 no run goes on. */
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "bench.h"
 
 static volatile sig_atomic_t rank; /* the signals' handler can reach nothing but a global */
-static pid_t launcher;             /* who started the guard */
+static pid_t launcher;             /* the guard's parent; 0: there is no guard */
 static volatile bool *is_held;     /* shared by both processes; NULL: there is no guard */
 
 static void hand_on(int signal_number)
@@ -49,16 +50,17 @@ pid_t me_guard_launcher(void)
     return launcher ? launcher : getppid();
 }
 
+/* Who looks at its parent's cores, to know what the machine was given, sees those of the launcher. */
+static void take_cores(pid_t parent)
+{
+    cpu_set_t cores;
+    if (parent > 0 && !sched_getaffinity(parent, sizeof cores, &cores))
+        sched_setaffinity(0, sizeof cores, &cores);
+}
+
 void me_guard_hold(void)
 {
     if (is_held) *is_held = true;
-}
-
-/* mpirun pins what it starts, and the rank takes its parent's cores for those of the workload (workload/affinity.c). */
-static void take_cores_of(pid_t parent)
-{
-    cpu_set_t cores[8]; /* 8192 processors */
-    if (!sched_getaffinity(parent, sizeof cores, cores)) sched_setaffinity(0, sizeof cores, cores);
 }
 
 void me_guard(char **argv)
@@ -70,15 +72,15 @@ void me_guard(char **argv)
     child = shared == MAP_FAILED ? -1 : fork();
     if (child < 0) return; /* it goes without */
     is_held = shared;
+    launcher = parent;
     if (child == 0) {
-        launcher = parent;
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != guard) _exit(ME_E_RUN);
         return;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(ME_E_RUN);
-    take_cores_of(parent);
+    take_cores(parent);
     rename_guard(argv[0]);
     rank = child;
     handle(hand_on);

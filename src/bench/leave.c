@@ -34,28 +34,6 @@ static bool is_launcher(pid_t pid)
     return is_named(pid, names);
 }
 
-static pid_t parent_of(pid_t pid)
-{
-    char path[32], text[512];
-    int parent = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    if (file) fclose(file);
-    text[n] = '\0';
-    const char *paren = strrchr(text, ')');
-    return paren && sscanf(paren + 1, " %*c %d", &parent) == 1 ? parent : 0;
-}
-
-/* Behind our guard, if we have one; 0: we were started in another way. */
-static pid_t find_launcher(void)
-{
-    pid_t parent = getppid();
-    if (parent > 1 && is_launcher(parent)) return parent;
-    parent = parent > 1 ? parent_of(parent) : 0;
-    return parent > 1 && is_launcher(parent) ? parent : 0;
-}
-
 static bool has_ended(int pidfd, int wait_ms)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
@@ -93,8 +71,8 @@ static void see_off(pid_t launcher, int pidfd)
 /* By a process that is nobody's child any more and holds none of our files: the launcher waits for their end. */
 static void watch_launcher(void)
 {
-    pid_t launcher = find_launcher();
-    int pidfd = launcher ? (int)syscall(SYS_pidfd_open, launcher, 0) : -1;
+    pid_t launcher = me_guard_launcher();
+    int pidfd = launcher > 1 && is_launcher(launcher) ? (int)syscall(SYS_pidfd_open, launcher, 0) : -1;
     pid_t child = pidfd < 0 ? -1 : fork();
     if (child == 0) {
         if (setsid() < 0 || fork()) _exit(0);

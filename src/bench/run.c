@@ -326,7 +326,6 @@ int me_bench_run(MPI_Comm comm, int argc, char **argv, FILE *out, struct me_erro
     if (!rc) rc = me_gather_open(&w.room, err);
     if (!rc) rc = agree(&w, argc, argv, err);
     if (!rc) rc = me_gather_split(comm, &w.data, err);
-    if (!rc) me_guard_hold();
     if (!rc)
         rc = w.rank == HEAD ? lead(&w, err) : follow(&w, err);
     else if (w.rank != HEAD && err->code == ME_OK)

@@ -339,7 +339,7 @@ int me_cli_run(int argc, char **argv, struct me_error *err)
     }
     bool is_resumed = operands.count == 1;
     if (is_resumed && !settings.bench.resume)
-        return me_fail(err, ME_E_INPUT, "CONFIG and EXPERIMENT are needed; see me run --help");
+        return me_fail(err, ME_E_INPUT, "too few operands; usage: me run %s", me_cli_run_command.usage);
     char *experiment = operands.values[is_resumed ? 0 : 1];
     settings.bench.folder = experiment;
     settings.bench.experiment.command = operands.command;

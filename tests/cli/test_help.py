@@ -44,7 +44,7 @@ def page_text(words):
 
 
 def test_every_command_is_known():
-    assert {name for _, name in COMMANDS} == {"probe", "frameworks", "hosts", "run", "report", "clean", "model"}
+    assert {name for _, name in COMMANDS} == {"probe", "frameworks", "hosts", "run", "report", "recover", "clean", "model"}
 
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
