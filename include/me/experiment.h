@@ -10,6 +10,7 @@
 struct me_bench_options {
     struct me_options_experiment experiment;
     bool append, force, resume;
+    bool shared; /* other jobs may write into the experiment too: append, or create where nothing is yet */
     const char *progress; /* auto, lines, none */
     const char *root;
     double lost_after_s;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include "me/buffer.h"
 #include "me/error.h"
+#include "me/batch.h"
 #include "me/options.h"
 
 /* The options of an experiment: command line over config over defaults. */
@@ -68,6 +69,7 @@ struct me_plan_machine {
     char image_digest[72]; /* "sha256:...": the registry's digest of it, else its id */
     enum me_machine_status status;
     char reason[256];
+    struct me_batch_node node; /* in a job */
     char done[256]; /* numbers of the repeats that the result has already, "1-3,5": of --resume; "": none */
 };
 
@@ -93,6 +95,7 @@ struct me_plan {
     bool from_hostfile; /* machines are those of `me hosts`; else one machine a node, by rank */
     struct me_plan_machine *machines;
     size_t count;
+    struct me_batch_job job; /* that we run in */
     /* Of the experiment's plan.json alone: */
     char hosts_dir[1024]; /* absolute path of the hostfile's companion folder; "": there is none */
     int first_repeat;     /* its repeats have numbers behind this one in the result; -1: not settled yet */

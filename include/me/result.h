@@ -51,6 +51,7 @@ struct me_row_repeat { /* one row a phase; those of phase "run" are what is rank
     double cpu_s, context_switches, page_faults, read_bytes, written_bytes, max_rss_bytes;
     char workload[96]; /* what ran: "keras", "gemm --precision single", "command" */
     char region[48];   /* the region of it that is compared, see /regions; "": the whole run */
+    double cpu_share;  /* the workload's CPU time over that of the whole machine; NaN where not known */
     double clock_offset_s,
         clock_bound_s; /* of the machine's clock at its begin, from the head's; NaN: not known */
 };
@@ -79,6 +80,23 @@ struct me_row_metric { /* what the workload told of its outcome */
     int32_t machine_id, repeat;
     char workload[96], metric[48];
     double value;
+};
+struct me_row_job { /* a batch system's job that measured into this experiment: see me/batch.h */
+    char job_id[32], array_job[32], array_task[32];
+    int32_t restarts;
+    int32_t first_repeat, last_repeat; /* what it ran; 0: nothing */
+    char cluster[64], partition[64], nodes[1024];
+    /* The batch system's own meter, over all nodes of its step; NaN where it has none. */
+    char energy_plugin[64];
+    double energy_every_s, energy_j, energy_begin_unix_s, energy_s;
+};
+struct me_row_job_node { /* a machine of such a job */
+    char job_id[32];
+    int32_t machine_id, first_repeat, last_repeat;
+    char node[64], cpus[256];
+    int32_t cpu_count, node_cpus;      /* what the job had of what there is; 0: not known */
+    char sharing[16], shared_with[96]; /* no, possible, yes, "": me_sharing_name */
+    double power_w;                    /* as the batch system's own meter showed it at the end */
 };
 struct me_row_summary {    /* one row a workload of a machine */
     int32_t machine_id, n; /* n: repeats that entered */
@@ -123,6 +141,10 @@ struct me_result {
     size_t region_count;
     struct me_row_metric *metrics;
     size_t metric_count;
+    struct me_row_job *jobs;
+    size_t job_count;
+    struct me_row_job_node *job_nodes;
+    size_t job_node_count;
     struct me_row_summary *summaries;
     size_t summary_count;
     struct me_result_series *series;
@@ -136,6 +158,22 @@ void me_result_release(struct me_result *result); /* NULL-safe */
  * that stalled are taken out of the count first, with why_not. */
 int me_result_add(struct me_result *result, const struct me_plan_machine *machine, struct me_record *record,
                   int first_repeat, struct me_error *err);
+/* The job of the plan and its nodes, behind the machines: a row each. Nothing where there is none. */
+int me_result_add_job(struct me_result *result, const struct me_plan *plan, struct me_error *err);
+/* How many rounds of its workloads the job has measured on all of its machines so far, under its number: before it was
+ * requeued. A round is a good run of each of `workloads`. */
+int me_result_rounds_done(const struct me_result *result, const char *job_id, int workloads);
+/* A requeued job has brought to its end what was interrupted: of the machines that are well in `more`, base's
+ * interrupt is forgotten; its rows stay. */
+void me_result_forget_interrupts(struct me_result *base, const struct me_result *more);
+/* Of a run that both tell a part of: what `fresh` says of jobs that `base` has a row of already goes into that row. */
+void me_result_merge_jobs(struct me_result *base, struct me_result *fresh);
+/* Of jobs that share an experiment, each numbers its machines from 0. Gives those of `more` the ids that they have in
+ * `base`, and those that are new there the next free ones: known by boot id and channels, or by name where one
+ * of both told nothing. A node that was restarted or lost a meter is another machine, and its name gets a "#2". ids (NULL, or
+ * room for all machines of `more`) receives the new ones. */
+int me_result_renumber(const struct me_result *base, struct me_result *more, int32_t *ids,
+                       struct me_error *err);
 /* Moves all rows and series of `more`, but its summaries, behind those of `result`, and releases `more`, also on failure;
  * without memory nothing is moved. */
 int me_result_join(struct me_result *result, struct me_result *more, struct me_error *err);

@@ -43,6 +43,9 @@ int me_root_read_u64(const struct me_root *root, const char *path, unsigned long
 enum me_provenance me_root_provenance(int fd);
 /* Is the root the running machine's own? Only then do uname, libraries and commands speak of it. */
 bool me_root_is_live(const struct me_root *root);
+/* The process that started this program: our parent, or where that is a me_guard (src/bench/guard.c), its parent. 0:
+ * it is outside of our PID namespace. */
+int me_root_launcher(const struct me_root *root);
 /* The boot id that names this machine, from proc/sys/kernel/random/boot_id; "" if there is none.
  * `boot_id` holds at least 40 bytes. */
 void me_root_boot_id(const struct me_root *root, char *boot_id);

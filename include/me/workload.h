@@ -96,6 +96,7 @@ void me_workload_remove(const char *folder);
 
 /* Of what a workload prints, the first and last halves of so many bytes are kept. */
 #define ME_CHILD_OUTPUT_MAX (8 << 20)
+struct me_cpus;
 struct me_child_options {
     char *const *argv;
     const char *stdout_path, *stderr_path; /* created, truncated; the middle of a longer one than
@@ -104,7 +105,11 @@ struct me_child_options {
     const char *files;                     /* ME_FILES and the begin of PYTHONPATH; NULL: none */
     char *const *strip_env;                /* names, NULL-terminated: no child sees them */
     int machine_id, machine_count, repeat; /* ME_MACHINE_ID, ME_MACHINES, ME_REPEAT */
+    const struct me_cpus *cpus; /* those of a batch system's job; NULL: what the parent process has */
 };
+/* From the job's share of this machine, as me/batch.h has it. NULL: it is in no job, the ids do not fit, or there is no
+ * memory: then the workload gets what the parent process has. The caller frees it with free(). */
+struct me_cpus *me_workload_cpus(const struct me_batch_node *node);
 
 enum me_child_event_type {
     ME_CHILD_NOTHING,  /* the time is up, or a signal came */

@@ -9,7 +9,8 @@
 # Needs hdf5r (Debian: r-cran-hdf5r). Whole numbers that fit are integers; nanoseconds since 1970 do
 # not fit and are bit64's integer64.
 
-me_tables <- c("machines", "channels", "repeats", "energies", "activities", "regions", "metrics", "summary")
+me_tables <- c("machines", "channels", "repeats", "energies", "activities", "regions", "metrics", "jobs", "job_nodes",
+               "summary")
 
 me_path <- function(path) {
   if (dir.exists(path)) path <- file.path(path, paste0(basename(normalizePath(path)), ".h5"))

@@ -101,6 +101,7 @@ int me_assembly_check(const struct me_plan *plan, const char *folder, struct me_
     if (!rc) rc = head_lines(&fresh, plan, err);
     for (size_t i = 0; !rc && i < plan->count; i++)
         if (is_listed(plan, &plan->machines[i])) rc = me_result_add(&fresh, &plan->machines[i], NULL, 0, err);
+    if (!rc && plan->job.id[0]) rc = me_result_renumber(&base, &fresh, NULL, err);
     if (!rc) rc = me_result_append(&base, &fresh, err);
     me_result_release(&base);
     me_result_release(&fresh);
@@ -112,6 +113,7 @@ struct seat {
     struct me_buffer rows;
     struct me_stream series, logs;
     bool has_rows, ended;
+    int id;         /* of the machine in the result */
     char link[200]; /* to series that stay on their machine, of these repeats */
     int *repeats;
 };
@@ -161,6 +163,7 @@ int me_assembly_begin(struct me_assembly **out, struct me_plan *plan,
     me_experiment_result_path(options->folder, assembly->path, sizeof assembly->path);
     assembly->was_there = !access(assembly->path, F_OK);
     assembly->seats = calloc(plan->count + 1, sizeof *assembly->seats);
+    for (size_t i = 0; assembly->seats && i < plan->count; i++) assembly->seats[i].id = plan->machines[i].id;
     int rc = assembly->seats ? head_lines(&assembly->fresh, plan, err)
                              : me_fail(err, ME_E_RUN, "no memory for the result");
     if (rc) {
@@ -307,6 +310,7 @@ static int add_all_rows(struct me_assembly *assembly, bool stopped, struct me_er
     if (assembly->fresh.machine_count) return 0; /* of a finish that failed */
     for (size_t i = 0; i < plan->count; i++)
         if (is_listed(plan, &plan->machines[i]) && add_rows(assembly, i, err)) return -1;
+    if (me_result_add_job(&assembly->fresh, plan, err)) return -1;
     snprintf(assembly->fresh.status, sizeof assembly->fresh.status, "%s",
              overall_status(&assembly->fresh, stopped));
     return 0;
@@ -349,7 +353,7 @@ static int list_images(const struct me_assembly *assembly, struct me_store_image
         int id = assembly->plan->machines[i].id;
         if (!seat->ended || !seat->series.size) continue;
         struct me_store_image *image = &images[(*count)++];
-        *image = (struct me_store_image){.machine_id = id,
+        *image = (struct me_store_image){.machine_id = seat->id,
                                          .add = assembly->shifted,
                                          .size = seat->series.size,
                                          .read = me_stream_read,
@@ -391,6 +395,21 @@ static int write_file(struct me_assembly *assembly, const struct me_result *whol
     return rc;
 }
 
+/* Each job numbers its machines from 0: the ids of those that are there already, and the next ones. */
+static int renumber(struct me_assembly *assembly, const struct me_result *base, struct me_error *err)
+{
+    struct me_result *fresh = &assembly->fresh;
+    size_t n = 0;
+    int32_t *ids = calloc(fresh->machine_count + 1, sizeof *ids);
+    if (!ids) return me_fail(err, ME_E_RUN, "no memory for %zu machines", fresh->machine_count);
+    int rc = me_result_renumber(base, fresh, ids, err);
+    for (size_t i = 0; !rc && i < assembly->plan->count;
+         i++) /* in the plan's order, as add_all_rows had it */
+        if (is_listed(assembly->plan, &assembly->plan->machines[i])) assembly->seats[i].id = ids[n++];
+    free(ids);
+    return rc;
+}
+
 /* Under the lock: what is there, what came, and both together as the new file. */
 static int write_result(struct me_assembly *assembly, struct me_result *result, struct me_error *err)
 {
@@ -408,8 +427,11 @@ static int write_result(struct me_assembly *assembly, struct me_result *result, 
     }
     if (!rc && adds) {
         whole = &base;
-        rc = assembly->options.merge ? me_merge(&base, fresh, &merge, err)
-                                     : me_result_append(&base, fresh, err);
+        if (assembly->plan->job.id[0]) rc = renumber(assembly, &base, err);
+        if (!rc && assembly->plan->job.restarts) me_result_forget_interrupts(&base, fresh);
+        if (!rc)
+            rc = assembly->options.merge ? me_merge(&base, fresh, &merge, err)
+                                         : me_result_append(&base, fresh, err);
         if (!rc && assembly->options.merge && !assembly->stopped)
             snprintf(base.status, sizeof base.status, "%s", overall_status(&base, false));
         else if (!rc)
@@ -464,7 +486,7 @@ static void write_logs(struct me_assembly *assembly)
     const struct me_assembly_options *options = &assembly->options;
     for (size_t i = 0; i < assembly->plan->count; i++) {
         struct me_stream *logs = &assembly->seats[i].logs;
-        int id = assembly->plan->machines[i].id;
+        int id = assembly->seats[i].id;
         int failed = !logs->size ? 0
                      : assembly->logs_dropped
                          ? ENOSPC

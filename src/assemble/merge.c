@@ -240,6 +240,7 @@ int me_merge(struct me_result *base, struct me_result *fresh, struct me_merge *m
 {
     number(base, fresh, merge);
     forget_silent(base, fresh);
+    me_result_merge_jobs(base, fresh);
     if (sort_out(base, fresh, merge)) return me_fail(err, ME_E_RUN, "no memory to merge");
     return append(base, fresh, err);
 }

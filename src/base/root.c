@@ -127,6 +127,15 @@ bool me_root_is_live(const struct me_root *root)
     return provenance == ME_PROVENANCE_LIVE;
 }
 
+int me_root_launcher(const struct me_root *root)
+{
+    int parent = (int)getppid(), launcher;
+    char path[48], text[512];
+    snprintf(path, sizeof path, "proc/%d/stat", parent); /* "77 (me_guard) S 76 ..." */
+    if (parent <= 0 || me_root_read(root, path, text, sizeof text) <= 0) return parent;
+    return sscanf(text, "%*d (me_guard) %*c %d", &launcher) == 1 ? launcher : parent;
+}
+
 void me_root_boot_id(const struct me_root *root, char *boot_id)
 {
     char text[64];

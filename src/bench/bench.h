@@ -2,6 +2,7 @@
  *
  *   options.c   command line over config over defaults
  *   setup.c     rank 0: experiment folder, plan, which rank is which machine (roles.c, pure)
+ *   allocation.c  rank 0: the batch system's job that we run in
  *   ready.c     every rank: files to the machines, and can they run it? folder.c keeps the files
  *   station.c   a measuring rank: phases, repeats, edges, marks -> record (and journal); station_open.c makes
  *               it ready, opener.c opens its meters, marks.c takes what the workload tells
@@ -38,6 +39,8 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
                   struct me_error *err);
 /* May the experiment's folder be made? It exists without --append or --force: no. Touches nothing. */
 int me_setup_look(const struct me_bench_options *options, struct me_error *err);
+/* Is there a result to append to, by now? Where jobs share an experiment, the next moment there may be. */
+bool me_setup_appends(const struct me_bench_options *options);
 /* Makes it ready, after the same look. */
 int me_setup_folder(const struct me_bench_options *options, struct me_error *err);
 
@@ -183,8 +186,7 @@ bool me_signals_orphaned(void); /* who started us has died, and with it the way 
 
 /* guard.c: goes on in a child, under Open MPI; does not return in the parent. Before anything is started. */
 void me_guard(char **argv);
-pid_t me_guard_launcher(void); /* who started us, or our guard: mpirun, its daemon */
-void me_guard_hold(void);      /* by the child: from now on its death shall not end the others */
+void me_guard_hold(void); /* by the child: from now on its death shall not end the others */
 
 /* leave.c: ends the process at once, without MPI, where ranks are lost; the head, or who has lost it, also sees to it
  * that mpirun or its daemon ends. */

@@ -2,7 +2,6 @@
  * its child and does nothing but wait: when that is killed the guard stays, and the others' run goes on. Before the
  * measuring nothing would be lost, and all would wait for the dead: there the guard falls with the rank. And without
  * rank 0 no run goes on. */
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include "bench.h"
 
 static volatile sig_atomic_t rank; /* the signals' handler can reach nothing but a global */
-static pid_t launcher;             /* the guard's parent; 0: there is no guard */
 static volatile bool *is_held;     /* shared by both processes; NULL: there is no guard */
 
 static void hand_on(int signal_number)
@@ -45,19 +43,6 @@ static void rename_guard(char *name)
     prctl(PR_SET_NAME, guard);
 }
 
-pid_t me_guard_launcher(void)
-{
-    return launcher ? launcher : getppid();
-}
-
-/* Who looks at its parent's cores, to know what the machine was given, sees those of the launcher. */
-static void take_cores(pid_t parent)
-{
-    cpu_set_t cores;
-    if (parent > 0 && !sched_getaffinity(parent, sizeof cores, &cores))
-        sched_setaffinity(0, sizeof cores, &cores);
-}
-
 void me_guard_hold(void)
 {
     if (is_held) *is_held = true;
@@ -72,7 +57,6 @@ void me_guard(char **argv)
     child = shared == MAP_FAILED ? -1 : fork();
     if (child < 0) return; /* it goes without */
     is_held = shared;
-    launcher = parent;
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
         if (getppid() != guard) _exit(ME_E_RUN);
@@ -80,7 +64,6 @@ void me_guard(char **argv)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(ME_E_RUN);
-    take_cores(parent);
     rename_guard(argv[0]);
     rank = child;
     handle(hand_on);

@@ -1,9 +1,11 @@
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/clock.h"
+#include "me/slurm.h"
 
 #define LOOK_EVERY_NS  (ME_NS_PER_S / 1000)
 #define WAIT_EVERY_NS  (ME_NS_PER_S / 200)   /* for the whole experiment, where the head only leads */
@@ -34,6 +36,8 @@ struct me_head {
     int64_t stopped_ns;
     int64_t give_up_ns; /* when missing records are given up, once stopped */
     double lost_after_s;
+    double
+        kill_wait_s; /* srun's ranks: from SIGTERM to SIGKILL; NaN: mpirun started us, or it is not known */
     int64_t unix_minus_mono_ns; /* the head's clock, that of the others is compared with: it does not jump */
     int64_t pinged_ns;          /* when somebody last asked for it */
     struct seat *seats;
@@ -57,6 +61,7 @@ int me_head_create(struct me_head **out, MPI_Comm comm, MPI_Comm data, const str
     head->comm = comm;
     head->data = data;
     head->lost_after_s = options->lost_after_s;
+    head->kill_wait_s = plan->job.id[0] && me_slurm_is_step() ? plan->job.kill_wait_s : NAN;
     head->unix_minus_mono_ns = me_clock_unix_ns() - me_clock_mono_ns();
     MPI_Comm_size(comm, &head->ranks);
     head->seats = calloc((size_t)head->ranks, sizeof *head->seats);
@@ -98,11 +103,12 @@ static bool is_awaited(const struct me_head *head, int rank)
 
 /* --- an early end ------------------------------------------------------------------------------ */
 
-/* mpirun kills its ranks this long after it asked them to end; what is not on disk by then is lost
- * to the result (the journals stay). An orderly end (SIGUSR1) has no such limit. */
+/* mpirun, and Slurm where srun started us, kills its ranks this long after it asked them to end; what is not on disk
+ * by then is lost to the result (the journals stay). An orderly end (SIGUSR1) has no such limit. */
 static double seconds_to_live(const struct me_head *head)
 {
     if (head->stop_signal == SIGUSR1) return head->lost_after_s;
+    if (isfinite(head->kill_wait_s)) return head->kill_wait_s * 0.7;
     const char *text = getenv("OMPI_MCA_odls_base_sigkill_timeout");
     double killed_after;
     if (!text || me_parse_double(text, 0, 3600, &killed_after)) killed_after = 1;

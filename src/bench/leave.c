@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/root.h"
 
 #define OTHERS_MS         300  /* the others leave too, and remove their journals */
 #define LAUNCHER_GRACE_MS 4000 /* mpirun ends by itself then, or at SIGTERM, or so long later by SIGKILL */
@@ -71,7 +72,9 @@ static void see_off(pid_t launcher, int pidfd)
 /* By a process that is nobody's child any more and holds none of our files: the launcher waits for their end. */
 static void watch_launcher(void)
 {
-    pid_t launcher = me_guard_launcher();
+    struct me_root root = {.fd = -1};
+    pid_t launcher = me_root_open(&root, "/", NULL) ? 0 : me_root_launcher(&root);
+    me_root_close(&root);
     int pidfd = launcher > 1 && is_launcher(launcher) ? (int)syscall(SYS_pidfd_open, launcher, 0) : -1;
     pid_t child = pidfd < 0 ? -1 : fork();
     if (child == 0) {

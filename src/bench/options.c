@@ -12,6 +12,7 @@ static const char details[] =
     "  mpirun -hostfile gen.hosts me_bench exp2 --repeats 5 --idle 10 -- ./solver input.dat\n"
     "  mpirun -n 1 me_bench here --framework spin --sample-hz 100\n"
     "  mpirun -hostfile gen.hosts me_bench exp1 --append --repeats 3\n"
+    "  srun -N3 --ntasks-per-node=1 --mpi=pmix me_bench exp1 --repeats 3\n"
     "\n"
     "me_bench --check LIST, without mpirun, only tells whether this machine can run these workloads.\n"
     "\n"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bench.h"
+#include "me/root.h"
 #include "me/workload.h"
 #include "me/clock.h"
 
@@ -31,7 +32,10 @@ static bool ends_on_terminal(FILE *file)
 {
     if (!getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMIX_RANK")) return isatty(fileno(file));
     char link[64], target[64];
-    snprintf(link, sizeof link, "/proc/%d/fd/2", (int)me_guard_launcher());
+    struct me_root root;
+    if (me_root_open(&root, "/", NULL)) return false;
+    snprintf(link, sizeof link, "/proc/%d/fd/2", me_root_launcher(&root));
+    me_root_close(&root);
     ssize_t len = readlink(link, target, sizeof target - 1);
     if (len < 0) return false;
     target[len] = '\0';

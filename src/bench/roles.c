@@ -88,8 +88,10 @@ static int assign_from_ranks(struct me_plan *plan, const struct me_hello *hellos
             *machine =
                 (struct me_plan_machine){.grid_g_per_kwh = __builtin_nan(""), .pue = __builtin_nan("")};
         machine->id = (int)n;
+        machine->node = (struct me_batch_node)ME_BATCH_NODE_UNKNOWN;
         machine->status = ME_STATUS_OK;
         snprintf(machine->name, sizeof machine->name, "%.63s", hellos[r].host);
+        snprintf(machine->node.node, sizeof machine->node.node, "%s", hellos[r].node);
         snprintf(machine->alias, sizeof machine->alias, "%.15s", r == HEAD ? "localhost" : hellos[r].host);
         roles[r].machine_id = (int32_t)n++;
     }

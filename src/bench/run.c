@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "allocation.h"
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/carbon.h"
@@ -33,6 +34,8 @@ static void say_hello(const struct world *w, struct me_hello *hello)
     struct me_root root;
     *hello = (struct me_hello){.machine_id = text && !me_parse_int(text, 0, 9999, &id) ? (int32_t)id : -1};
     gethostname(hello->host, sizeof hello->host - 1);
+    text = getenv("SLURMD_NODENAME");
+    snprintf(hello->node, sizeof hello->node, "%s", text ? text : "");
     if (me_root_open(&root, w->options.root, NULL)) return;
     me_root_boot_id(&root, hello->boot_id);
     me_root_close(&root);
@@ -52,19 +55,34 @@ static int check_ranks(const struct world *w, struct me_error *err)
         ready);
 }
 
+/* More tasks than nodes: each node is metered once. */
+static void say_aside(const struct world *w)
+{
+    int aside = 0;
+    for (int r = 0; r < w->ranks; r++) aside += w->roles[r].machine_id < 0;
+    if (w->plan.from_hostfile || !aside) return;
+    fprintf(w->out, "me_bench: %d of %d tasks stand%s aside: one measures on each of the %zu machine%s\n",
+            aside, w->ranks, aside == 1 ? "s" : "", w->plan.count, w->plan.count == 1 ? "" : "s");
+}
+
 /* Rank 0 decides everything; nothing is touched before all of it was found good. */
 static int prepare(struct world *w, int argc, char **argv, const struct me_hello *hellos,
                    struct me_buffer *text, struct me_buffer *parcel, struct me_error *err)
 {
+    char path[4096];
     if (me_setup_plan(argc, argv, &w->options, &w->plan, err)) return -1;
     if (check_ranks(w, err)) return -1;
     if (me_roles_assign(&w->plan, hellos, w->ranks, w->roles, err)) return -1;
+    say_aside(w);
     if (me_carbon_resolve(&w->plan, err)) return -1;
+    me_allocation_ask(&w->plan);
+    me_experiment_result_path(w->options.folder, path, sizeof path);
     if (w->options.resume && me_resume_fill(&w->plan, w->options.folder, &w->nothing_left, err)) return -1;
+    if (me_setup_look(&w->options, err)) return -1;
+    if (me_setup_appends(&w->options) && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
+    if (w->options.shared && me_allocation_resume(&w->plan, path, w->out, &w->nothing_left, err)) return -1;
     me_resume_stand_aside(&w->plan, w->roles, w->ranks);
     if (me_plan_to_json(&w->plan, text, err)) return -1;
-    if (me_setup_look(&w->options, err)) return -1;
-    if (w->options.append && me_assembly_check(&w->plan, w->options.folder, err)) return -1;
     return w->nothing_left ? 0 : me_workload_pack(&w->plan, parcel, err);
 }
 
@@ -216,6 +234,7 @@ static int assemble(struct world *w, struct me_head *head, struct me_buffer *own
 {
     const struct me_assembly_options options = {.folder = w->options.folder,
                                                 .append = w->options.append,
+                                                .append_or_create = w->options.shared,
                                                 .merge = w->options.resume,
                                                 .program = "me_bench",
                                                 .out = w->out,
@@ -225,6 +244,7 @@ static int assemble(struct world *w, struct me_head *head, struct me_buffer *own
     int rc = me_assembly_begin(&assembly, &w->plan, &options, err);
     if (!rc && w->role.machine_id >= 0) rc = add_own(w, head, assembly, own, err);
     me_head_wait(head, rc ? NULL : assembly);
+    me_allocation_end(&w->plan, me_head_stopped(head));
     if (!rc) rc = me_assembly_finish(assembly, me_head_stopped(head), result, err);
     me_assembly_release(assembly);
     return rc;
@@ -257,6 +277,13 @@ static void keep_plan(struct world *w, int first_repeat)
 static void settle_plan(struct world *w)
 {
     struct me_error err = {0};
+    struct me_plan there;
+    bool is_ours = true; /* of jobs that share an experiment, another may have begun meanwhile */
+    if (w->options.shared && !me_plan_file_read(w->options.folder, &there, NULL)) {
+        is_ours = !strcmp(there.run_id, w->plan.run_id);
+        me_plan_release(&there);
+    }
+    if (!is_ours) return;
     if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
 }
 
@@ -277,14 +304,15 @@ static int lead(struct world *w, struct me_error *err)
     struct me_result result = {0};
     struct me_error unseen = {0};
     const struct me_series_place place = series_place(w);
-    if (!w->nothing_left) keep_plan(w, w->options.append ? -1 : w->plan.first_repeat);
+    if (!w->nothing_left) keep_plan(w, w->options.append || w->options.shared ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;
     if (w->nothing_left) return say_nothing_left(w, head);
+    me_allocation_begin(&w->plan);
     if (me_series_place_show(&place, &unseen)) fprintf(w->out, "me_bench: --series: %s\n", unseen.text);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
-    if (!rc && w->options.append) settle_plan(w);
+    if (!rc && (w->options.append || w->options.shared)) settle_plan(w);
     if (rc)
         fail_not_written(w, err);
     else

@@ -10,15 +10,15 @@
 #include "bench.h"
 #include "me/assembly.h"
 #include "me/root.h"
+#include "me/slurm.h"
 #include "me/source.h"
 #include "me/workload.h"
 
-static int read_file(const char *path, struct me_buffer *text, struct me_error *err)
+static int read_file(const char *path, const char *what, const char *cure, struct me_buffer *text,
+                     struct me_error *err)
 {
     FILE *file = fopen(path, "re");
-    if (!file)
-        return me_fail_errno(err, ME_E_INPUT, errno, "ME_HOSTS_DIR: %s (run me hosts again, or unset it)",
-                             path);
+    if (!file) return me_fail_errno(err, ME_E_INPUT, errno, "%s: %s (%s)", what, path, cure);
     char piece[4096];
     size_t n;
     while ((n = fread(piece, 1, sizeof piece, file)) > 0) me_buffer_append(text, piece, n);
@@ -27,32 +27,68 @@ static int read_file(const char *path, struct me_buffer *text, struct me_error *
     return failed ? me_fail(err, ME_E_RUN, "%s: cannot be read", path) : 0;
 }
 
-/* What `me hosts` wrote, or a plan that knows only the local machine. */
-static int load_base(struct me_plan *plan, struct me_error *err)
+static int read_plan(const char *path, const char *what, const char *cure, struct me_plan *plan,
+                     struct me_error *err)
 {
-    const char *dir = getenv("ME_HOSTS_DIR");
-    if (!dir || !*dir) {
-        plan->machines = calloc(1, sizeof *plan->machines);
-        if (!plan->machines) return me_fail(err, ME_E_RUN, "no memory");
-        plan->count = 1;
-        plan->machines[0].grid_g_per_kwh = plan->machines[0].pue = __builtin_nan("");
-        plan->run_local = true;
-        return 0;
-    }
-    char path[4096];
     struct me_buffer text = ME_BUFFER_INIT;
-    snprintf(path, sizeof path, "%s/machines.json", dir);
-    int rc = read_file(path, &text, err);
-    if (!rc) {
-        struct me_error inner = {0};
-        rc = me_plan_from_json(text.data, text.len, plan, &inner);
-        if (rc)
-            me_fail(err, ME_E_INPUT, "%s: %s", path, inner.text);
-        else
-            plan->from_hostfile = true;
-    }
+    struct me_error inner = {0};
+    int rc = read_file(path, what, cure, &text, err);
+    if (!rc && me_plan_from_json(text.data ? text.data : "", text.len, plan, &inner))
+        rc = me_fail(err, ME_E_INPUT, "%s: %s", path, inner.text);
     me_buffer_release(&text);
     return rc;
+}
+
+/* Machines come of the ranks; what a plan that we go by said of the local one stays. */
+static int know_local_only(struct me_plan *plan, struct me_error *err)
+{
+    struct me_plan_machine *local = calloc(1, sizeof *local);
+    if (!local) return me_fail(err, ME_E_RUN, "no memory");
+    local->grid_g_per_kwh = local->pue = __builtin_nan("");
+    free(plan->machines);
+    plan->machines = local;
+    plan->count = 1;
+    plan->run_local = true;
+    plan->from_hostfile = false;
+    return 0;
+}
+
+static bool names_workload(const struct me_options_experiment *line)
+{
+    return line->framework || line->train_func || line->command;
+}
+
+/* What is run if the command line goes over nothing: what `me hosts` wrote; in a job whose command line names no
+ * workload, the experiment's own plan; or a plan that knows only the local machine. *has_options: it tells some. */
+static int load_base(const struct me_bench_options *line, struct me_plan *plan, bool *has_options,
+                     struct me_error *err)
+{
+    const char *dir = getenv("ME_HOSTS_DIR");
+    struct me_batch_job job;
+    bool in_job = me_slurm_job_here(&job);
+    char path[4096];
+    *has_options = false;
+    if (dir && *dir) {
+        snprintf(path, sizeof path, "%s/machines.json", dir);
+        if (read_plan(path, "ME_HOSTS_DIR", "run me hosts again, or unset it", plan, err)) return -1;
+        *has_options = plan->from_hostfile = true;
+    } else {
+        snprintf(path, sizeof path, "%s/plan.json", line->folder);
+        if (in_job && !names_workload(&line->experiment) && access(path, F_OK) == 0) {
+            if (read_plan(path, "EXPERIMENT", "name a workload: --framework", plan, err)) return -1;
+            if (plan->masked)
+                return me_fail(err, ME_E_INPUT,
+                               "%s: it holds no secrets, so it cannot be run as it stands: give the command "
+                               "or the options again",
+                               path);
+            plan->hosts_dir[0] = '\0';
+            plan->first_repeat = 0;
+            *has_options = true;
+        }
+        if (know_local_only(plan, err)) return -1;
+    }
+    plan->job = job;
+    return 0;
 }
 
 /* The config's experiment as options, so that the command line can go over it. */
@@ -117,12 +153,26 @@ static int fill_plan(struct me_plan *plan, const struct me_bench_options *option
  * belongs to the config's choice. */
 static void choose(const struct me_options_experiment *line, struct me_options_experiment *e)
 {
-    if (!line->framework && !line->train_func && !line->command) return;
+    if (!names_workload(line)) return;
     e->command = line->command;
     e->train_func = line->train_func;
     e->args = line->args;
     if (line->samples < 0) e->samples = 0;
     if (line->framework) e->framework = line->framework;
+}
+
+/* The tasks of an array write into one experiment, each at its own end; and so do submitted jobs that say --append. */
+static int share_experiment(const struct me_batch_job *job, struct me_bench_options *options,
+                            struct me_error *err)
+{
+    if (!job->id[0]) return 0;
+    if (options->force && job->array_task[0])
+        return me_fail(err, ME_E_INPUT,
+                       "--force: not in an array job, whose tasks would move each other's results aside");
+    options->shared =
+        !options->force && !options->resume && (options->append || job->array_task[0] || job->restarts > 0);
+    if (options->shared) options->append = false; /* it must not be there yet */
+    return 0;
 }
 
 /* Of a run that goes on the options are those that it had. */
@@ -138,23 +188,27 @@ int me_setup_plan(int argc, char **argv, struct me_bench_options *options, struc
 {
     struct me_bench_options line;
     struct me_operands operands;
-    if (load_base(plan, err)) return -1;
+    bool has_options;
     me_bench_options_defaults(&line);
     line.experiment.framework = NULL;
     line.experiment.samples = -1;
     if (me_bench_parse(argc, argv, &line, &operands, err)) return -1;
     if (me_experiment_check_choice(&line.experiment, err)) return -1;
     struct me_plan before = {0};
+    if (load_base(&line, plan, &has_options, err)) return -1;
     if (read_resumed(&line, &before, err)) return -1;
     me_bench_options_defaults(options);
     options->root = me_root_default();
     if (line.resume)
         options_from_base(&before, &options->experiment);
-    else if (plan->from_hostfile)
+    else if (has_options)
         options_from_base(plan, &options->experiment);
     int rc = me_bench_parse(argc, argv, options, &operands, err);
     if (!rc) {
         choose(&line.experiment, &options->experiment);
+        rc = share_experiment(&plan->job, options, err);
+    }
+    if (!rc) {
         rc = fill_plan(plan, options, err);
     }
     if (!rc && line.resume) rc = me_resume_check(&before, plan, err);
@@ -179,6 +233,13 @@ static int move_aside(const char *folder, struct me_error *err)
     return rc ? me_fail_errno(err, ME_E_RUN, errno, "--force: moving %s aside to %s", folder, aside) : 0;
 }
 
+bool me_setup_appends(const struct me_bench_options *options)
+{
+    char result[4096];
+    me_experiment_result_path(options->folder, result, sizeof result);
+    return options->append || (options->shared && access(result, F_OK) == 0);
+}
+
 int me_setup_look(const struct me_bench_options *options, struct me_error *err)
 {
     const char *folder = options->folder;
@@ -190,6 +251,7 @@ int me_setup_look(const struct me_bench_options *options, struct me_error *err)
         return me_fail(err, ME_E_INPUT, "EXPERIMENT: %s is a file; give another name", folder);
     /* A folder without a result is what a killed run left: it never stops the next one. */
     bool done = there && access(result, F_OK) == 0;
+    if (options->shared) return 0;
     if (options->append && !done)
         return me_fail(err, ME_E_INPUT, "--append: there is no %s to add to; leave --append out", result);
     if (done && !options->append && !options->force && !options->resume)

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -149,7 +150,8 @@ static int start_child(struct me_station *st, size_t workload, int repeat, struc
                                        .strip_env = st->strip_env,
                                        .machine_id = st->facts.machine_id,
                                        .machine_count = st->role.machine_count,
-                                       .repeat = repeat};
+                                       .repeat = repeat,
+                                       .cpus = st->cpus};
     if (me_child_start(&st->child, &options, err)) return -1;
     st->followed.pid = me_child_pid(st->child);
     return 0;
@@ -221,6 +223,14 @@ static void note_full_disk(const struct me_station *st, bool was_full, struct me
     me_wrongs_append(span->note, sizeof span->note, text);
 }
 
+/* Slurm sends SIGTERM to the workload too, which may end before the head's word, or our own look at it. */
+static void note_foreign_end(const struct me_station *st, struct me_span *span)
+{
+    bool is_stop = st->stopped || me_signals_caught();
+    if (is_stop && span->exit_status == 256 + SIGTERM && !span->note[0])
+        snprintf(span->note, sizeof span->note, "interrupted");
+}
+
 /* It has ended: that is on the disk before anything else is done, for what it left behind may take seconds to
  * end, and we may be killed meanwhile. */
 static void keep_repeat(struct me_station *st, struct me_span *span)
@@ -266,6 +276,7 @@ static int run_workload(struct me_station *st, enum me_phase phase, size_t workl
     }
     int rc = watch_child(st, &span, err);
     if (!rc) rc = end_span(st, &span, err);
+    note_foreign_end(st, &span);
     if (!rc) {
         keep_repeat(st, &span);
         close_repeat(st, &span);

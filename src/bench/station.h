@@ -41,6 +41,7 @@ struct me_station {
     struct me_workloads workloads;
     char **argv[ME_WORKLOADS_MAX]; /* of each workload */
     char **strip_env;
+    struct me_cpus *cpus; /* of the job that we run in, or NULL */
     struct me_child *child;
     struct me_meter_workload followed; /* the child, for the meter's own thread */
     struct me_station_region *regions; /* of the current repeat */

@@ -147,6 +147,8 @@ int me_station_open(struct me_station *st, const char *root, struct me_error *er
     emit_head(st);
     if (rc) return -1;
     say_modelled(st);
+    const struct me_plan_machine *machine = me_plan_find(st->plan, st->role.machine_id);
+    if (machine) st->cpus = me_workload_cpus(&machine->node);
     return make_argv(st, err);
 }
 
@@ -156,6 +158,7 @@ void me_station_close(struct me_station *st)
     if (!st->meter_is_busy) me_meter_close(&st->meter);
     me_series_release(&st->series);
     for (size_t i = 0; i < st->workloads.count; i++) me_workload_argv_free(st->argv[i]);
+    free(st->cpus);
     free(st->strip_env);
     free(st->regions);
     free(st->metrics);

@@ -23,6 +23,7 @@ int me_cli_model(int argc, char **argv, struct me_error *err);
 
 /* For --help of `me` and of the subcommand itself; the man page is made from the same. */
 extern const struct me_command me_cli_probe_command, me_cli_frameworks_command, me_cli_hosts_command,
-    me_cli_run_command, me_cli_report_command, me_cli_recover_command, me_cli_clean_command, me_cli_model_command;
+    me_cli_run_command, me_cli_report_command, me_cli_recover_command, me_cli_clean_command,
+    me_cli_model_command;
 
 #endif

@@ -1,6 +1,7 @@
 /* The plan as JSON: what rank 0 broadcasts, what the result keeps, and gen.hosts.d/machines.json,
  * which people edit; so it is read as strictly as a config. */
 #include "config.h"
+#include "batch_json.h"
 #include "me/plan.h"
 #include "me/utf8.h"
 #include "text.h"
@@ -19,13 +20,15 @@ static const char *const plan_keys[] = {
     "args",      "python",         "with",       "region",       "samples",       "command",
     "repeats",   "warmup",         "idle_s",     "cooldown_s",   "sample_hz",     "timeout_s",
     "sources",   "external",       "events",     "run_local",    "from_hostfile", "machines",
-    "strip_env", "run_docker",     "hosts_dir",  "first_repeat", "masked",        NULL};
+    "strip_env", "run_docker",     "hosts_dir",  "first_repeat", "masked",        "job",
+    NULL};
 static const char *const machine_keys[] = {
     "machine_id",  "name",   "alias", "country",      "region", "grid_gco2_per_kwh",
     "grid_source", "basis",  "pue",   "external",     "python", "status",
-    "reason",      "engine", "image", "image_digest", "done",   NULL};
+    "reason",      "engine", "image", "image_digest", "done",   "node",
+    NULL};
 /* How many at the end of each list may be absent: what came later. */
-enum { PLAN_LATER = 4, MACHINE_LATER = 4 };
+enum { PLAN_LATER = 5, MACHINE_LATER = 5 };
 
 /* ---- writing ---- */
 
@@ -98,7 +101,8 @@ static cJSON *machine_object(const struct me_plan_machine *machine)
               add_text(object, "python", machine->python) && add_container(object, machine) &&
               add_text(object, "status", me_status_name(machine->status)) &&
               add_text(object, "reason", machine->reason) &&
-              (!machine->done[0] || add_text(object, "done", machine->done));
+              (!machine->done[0] || add_text(object, "done", machine->done)) &&
+              (!machine->node.node[0] || add(object, "node", me_batch_node_to_json(&machine->node)));
     if (ok) return object;
     cJSON_Delete(object);
     return NULL;
@@ -148,7 +152,8 @@ static bool add_plan(cJSON *root, const struct me_plan *plan)
            add_text(root, "events", plan->events) && add_bool(root, "run_local", plan->run_local) &&
            add_bool(root, "run_docker", plan->run_docker) &&
            add_bool(root, "from_hostfile", plan->from_hostfile) && add_machines(root, plan) &&
-           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) && add_own(root, plan);
+           add_strings(root, "strip_env", plan->strip_env, plan->strip_count) && add_own(root, plan) &&
+           (!plan->job.id[0] || add(root, "job", me_batch_job_to_json(&plan->job)));
 }
 
 /* The user's words are run as they stand, so they are never cleaned. */
@@ -323,7 +328,8 @@ static int get_machine(const struct me_doc *doc, const cJSON *node, size_t index
         get_later_text(&object, "engine", m.engine, sizeof m.engine, err) ||
         get_later_text(&object, "image", m.image, sizeof m.image, err) ||
         get_later_text(&object, "image_digest", m.image_digest, sizeof m.image_digest, err) ||
-        get_later_text(&object, "done", m.done, sizeof m.done, err))
+        get_later_text(&object, "done", m.done, sizeof m.done, err) ||
+        me_batch_node_from_json(&object, &m.node, err))
         return -1;
     *out = m;
     return 0;
@@ -406,7 +412,8 @@ static int get_plan(const struct me_doc_object *object, struct me_plan *plan, st
         get_text(object, "events", plan->events, sizeof plan->events, err) ||
         get_bool(object, "run_local", &plan->run_local, err) ||
         get_bool(object, "from_hostfile", &plan->from_hostfile, err) ||
-        me_doc_bool(object, "run_docker", &plan->run_docker, err) || get_machines(object, plan, err))
+        me_doc_bool(object, "run_docker", &plan->run_docker, err) || get_machines(object, plan, err) ||
+        me_batch_job_from_json(object, &plan->job, err))
         return -1;
     return get_strip_env(object, plan, err) || get_own(object, plan, err) ? -1 : 0;
 }

@@ -49,6 +49,7 @@ struct me_hello {
         machine_id; /* ME_MACHINE_ID as the launch agent set it (0: the local one, in a container); -1: not set */
     char boot_id[40];
     char host[64];
+    char node[64]; /* what a batch system calls it; "" in no job */
 };
 
 /* What the head answers. */

@@ -116,6 +116,7 @@ static void fill_repeat(struct me_row_repeat *row, const struct me_record *recor
     row->sampler_cpu_s = me_ns_to_s(span->sampler_cpu_ns);
     row->longest_gap_s = me_ns_to_s(span->longest_gap_ns);
     fill_usage(row, &span->usage);
+    row->cpu_share = NAN;
     me_evaluate_clock_at(record, span->first, &row->clock_offset_s, &row->clock_bound_s);
 }
 
@@ -135,8 +136,16 @@ static void fill_energies(struct me_result *add, const struct me_record *record,
     }
 }
 
+/* Of the time that all processors were busy, the workload's part. Both are counted by the kernel, one in ticks: a
+ * short workload can come to a little more than all. */
+static double share_of_cpu(const struct me_row_repeat *repeat, const struct me_row_activity *row)
+{
+    double share = repeat->cpu_s * 1e9 / row->value;
+    return row->value > 0 && isfinite(share) ? fmin(share, 1) : NAN;
+}
+
 static void fill_activities(struct me_result *add, const struct me_record *record, const struct me_span *span,
-                            const struct me_row_repeat *repeat)
+                            struct me_row_repeat *repeat)
 {
     for (size_t c = 0; c < record->channel_count; c++) {
         if (!record->channels[c].activity) continue;
@@ -144,6 +153,7 @@ static void fill_activities(struct me_result *add, const struct me_record *recor
         *row = (struct me_row_activity){.machine_id = repeat->machine_id, .repeat = repeat->repeat};
         memcpy(row->phase, repeat->phase, sizeof row->phase);
         me_evaluate_activity(record, c, span->first, span->last, row);
+        if (!strcmp(row->channel, "cpu-busy")) repeat->cpu_share = share_of_cpu(repeat, row);
     }
 }
 

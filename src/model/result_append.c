@@ -30,6 +30,14 @@ void me_result_shift(struct me_result *result, int by)
     for (size_t i = 0; i < result->region_count; i++) shift(&result->regions[i].repeat, by);
     for (size_t i = 0; i < result->metric_count; i++) shift(&result->metrics[i].repeat, by);
     for (size_t i = 0; i < result->series_count; i++) shift(&result->series[i].repeat, by);
+    for (size_t i = 0; i < result->job_count; i++) {
+        shift(&result->jobs[i].first_repeat, by);
+        shift(&result->jobs[i].last_repeat, by);
+    }
+    for (size_t i = 0; i < result->job_node_count; i++) {
+        shift(&result->job_nodes[i].first_repeat, by);
+        shift(&result->job_nodes[i].last_repeat, by);
+    }
 }
 
 static const struct me_row_machine *find_machine(const struct me_result *result, int32_t id)
@@ -46,36 +54,14 @@ static bool has_channels(const struct me_result *result, int32_t id)
     return false;
 }
 
-/* The next row of machine `id` at or behind *at, or NULL. */
-static const struct me_row_channel *next_channel(const struct me_result *result, int32_t id, size_t *at)
-{
-    while (*at < result->channel_count) {
-        const struct me_row_channel *row = &result->channels[(*at)++];
-        if (row->machine_id == id) return row;
-    }
-    return NULL;
-}
-
-static bool is_same_channel(const struct me_row_channel *a, const struct me_row_channel *b)
-{
-    return !strcmp(a->channel, b->channel) && !strcmp(a->source, b->source) && !strcmp(a->scope, b->scope) &&
-           !strcmp(a->kind, b->kind) && !strcmp(a->cls, b->cls) && !strcmp(a->provenance, b->provenance) &&
-           !strcmp(a->unit, b->unit) && a->range == b->range && a->counted == b->counted;
-}
-
 static int check_channels(const struct me_result *base, const struct me_result *more, int32_t id,
                           struct me_error *err)
 {
-    size_t i = 0, j = 0;
-    for (;;) {
-        const struct me_row_channel *old = next_channel(base, id, &i), *now = next_channel(more, id, &j);
-        if (!old && !now) return 0;
-        if (!old || !now || !is_same_channel(old, now))
-            return me_fail(err, ME_E_INPUT,
-                           "machine %d: its channels changed (%s): begin a new experiment, or use "
-                           "--force",
-                           id, old ? old->channel : now->channel);
-    }
+    const char *differing;
+    if (me_rows_same_channels(base, id, more, id, &differing)) return 0;
+    return me_fail(err, ME_E_INPUT,
+                   "machine %d: its channels changed (%s): begin a new experiment, or use --force", id,
+                   differing);
 }
 
 static bool differs(double a, double b)
@@ -178,8 +164,10 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     out->activities = copy_bytes(more->activities, more->activity_count * sizeof *more->activities);
     out->regions = copy_bytes(more->regions, more->region_count * sizeof *more->regions);
     out->metrics = copy_bytes(more->metrics, more->metric_count * sizeof *more->metrics);
+    out->jobs = copy_bytes(more->jobs, more->job_count * sizeof *more->jobs);
+    out->job_nodes = copy_bytes(more->job_nodes, more->job_node_count * sizeof *more->job_nodes);
     if (!out->machines || !out->channels || !out->repeats || !out->energies || !out->activities ||
-        !out->regions || !out->metrics)
+        !out->regions || !out->metrics || !out->jobs || !out->job_nodes)
         return -1;
     for (size_t i = 0; i < more->machine_count; i++)
         if (!find_machine(base, more->machines[i].machine_id))
@@ -192,6 +180,8 @@ static int copy_new(const struct me_result *base, const struct me_result *more, 
     out->activity_count = more->activity_count;
     out->region_count = more->region_count;
     out->metric_count = more->metric_count;
+    out->job_count = more->job_count;
+    out->job_node_count = more->job_node_count;
     return copy_new_series(base, more, out);
 }
 

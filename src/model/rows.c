@@ -33,6 +33,8 @@ void me_result_release(struct me_result *result)
     free(result->activities);
     free(result->regions);
     free(result->metrics);
+    free(result->jobs);
+    free(result->job_nodes);
     free(result->summaries);
     free(result->series);
     *result = (struct me_result){0};
@@ -49,9 +51,11 @@ struct table {
             sizeof *((struct me_result *)0)->array                                                           \
     }
 static const struct table tables[] = {
-    TABLE(machines, machine_count), TABLE(channels, channel_count),    TABLE(repeats, repeat_count),
-    TABLE(energies, energy_count),  TABLE(activities, activity_count), TABLE(regions, region_count),
-    TABLE(metrics, metric_count),   TABLE(series, series_count),
+    TABLE(machines, machine_count),    TABLE(channels, channel_count),
+    TABLE(repeats, repeat_count),      TABLE(energies, energy_count),
+    TABLE(activities, activity_count), TABLE(regions, region_count),
+    TABLE(metrics, metric_count),      TABLE(jobs, job_count),
+    TABLE(job_nodes, job_node_count),  TABLE(series, series_count),
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
@@ -161,4 +165,34 @@ bool me_rows_explain(const struct me_row_repeat *repeat, const char *region, con
     else
         snprintf(text, size, "repeat %d: energy of %s not known: %s", number, region, row->note);
     return true;
+}
+
+/* The next row of machine `id` at or behind *at, or NULL. */
+static const struct me_row_channel *next_channel(const struct me_result *result, int32_t id, size_t *at)
+{
+    while (*at < result->channel_count) {
+        const struct me_row_channel *row = &result->channels[(*at)++];
+        if (row->machine_id == id) return row;
+    }
+    return NULL;
+}
+
+static bool is_same_channel(const struct me_row_channel *a, const struct me_row_channel *b)
+{
+    return !strcmp(a->channel, b->channel) && !strcmp(a->source, b->source) && !strcmp(a->scope, b->scope) &&
+           !strcmp(a->kind, b->kind) && !strcmp(a->cls, b->cls) && !strcmp(a->provenance, b->provenance) &&
+           !strcmp(a->unit, b->unit) && a->range == b->range && a->counted == b->counted;
+}
+
+bool me_rows_same_channels(const struct me_result *a, int32_t a_id, const struct me_result *b, int32_t b_id,
+                           const char **differing)
+{
+    size_t i = 0, j = 0;
+    for (;;) {
+        const struct me_row_channel *old = next_channel(a, a_id, &i), *now = next_channel(b, b_id, &j);
+        if (!old && !now) return true;
+        if (old && now && is_same_channel(old, now)) continue;
+        if (differing) *differing = old ? old->channel : now->channel;
+        return false;
+    }
 }

@@ -10,6 +10,10 @@ int me_rows_join(struct me_result *base, struct me_result *more, struct me_error
 void me_rows_drop_summaries(struct me_result *result);
 void me_rows_series_release(struct me_result_series *series);
 
+/* Have two machines the same channels, in the same order? Where not, *differing (NULL: not asked) is the first. */
+bool me_rows_same_channels(const struct me_result *a, int32_t a_id, const struct me_result *b, int32_t b_id,
+                           const char **differing);
+
 /* Appends a remark to a text for people: "a", then "a; b". What does not fit is cut. */
 void me_rows_remark(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

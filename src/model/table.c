@@ -72,6 +72,7 @@ static const struct me_column repeats[] = {
     COL(me_row_repeat, written_bytes, "B"),  COL(me_row_repeat, max_rss_bytes, "B"),
     COL(me_row_repeat, workload, ""),        COL(me_row_repeat, region, ""),
     COL(me_row_repeat, clock_offset_s, "s"), COL(me_row_repeat, clock_bound_s, "s"),
+    COL(me_row_repeat, cpu_share, ""),
 };
 
 static const struct me_column energies[] = {
@@ -98,6 +99,32 @@ static const struct me_column regions[] = {
 static const struct me_column metrics[] = {
     COL(me_row_metric, machine_id, ""), COL(me_row_metric, repeat, ""), COL(me_row_metric, workload, ""),
     COL(me_row_metric, metric, ""),     COL(me_row_metric, value, ""),
+};
+
+static const struct me_column jobs[] = {
+    COL(me_row_job, job_id, ""),
+    COL(me_row_job, array_job, ""),
+    COL(me_row_job, array_task, ""),
+    COL(me_row_job, restarts, ""),
+    COL(me_row_job, first_repeat, ""),
+    COL(me_row_job, last_repeat, ""),
+    COL(me_row_job, cluster, ""),
+    COL(me_row_job, partition, ""),
+    COL(me_row_job, nodes, ""),
+    COL(me_row_job, energy_plugin, ""),
+    COL(me_row_job, energy_every_s, "s"),
+    COL(me_row_job, energy_j, "J"),
+    COL(me_row_job, energy_begin_unix_s, "s"),
+    COL(me_row_job, energy_s, "s"),
+};
+
+static const struct me_column job_nodes[] = {
+    COL(me_row_job_node, job_id, ""),       COL(me_row_job_node, machine_id, ""),
+    COL(me_row_job_node, first_repeat, ""), COL(me_row_job_node, last_repeat, ""),
+    COL(me_row_job_node, node, ""),         COL(me_row_job_node, cpus, ""),
+    COL(me_row_job_node, cpu_count, ""),    COL(me_row_job_node, node_cpus, ""),
+    COL(me_row_job_node, sharing, ""),      COL(me_row_job_node, shared_with, ""),
+    COL(me_row_job_node, power_w, "W"),
 };
 
 static const struct me_column summary[] = {
@@ -147,6 +174,10 @@ const struct me_table me_table_list[] = {
           "Named spans inside the workload, summed over the calls of a repeat."),
     TABLE("metrics", metrics, me_row_metric, metrics, metric_count,
           "What the workload told of its outcome in a repeat: accuracy, loss and others."),
+    TABLE("jobs", jobs, me_row_job, jobs, job_count,
+          "One row a batch system's job that measured into this experiment, with its own meter's figure."),
+    TABLE("job_nodes", job_nodes, me_row_job_node, job_nodes, job_node_count,
+          "One row a machine of a job: what the job had of it, and whether other jobs were there too."),
     TABLE("summary", summary, me_row_summary, summaries, summary_count,
           "One row a workload of a machine: means over the repeats with the half width of the 95 % "
           "interval, and places; of the region's energy where a region is named."),

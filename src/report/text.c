@@ -90,10 +90,12 @@ int me_text_write(const struct me_result *result, FILE *out, struct me_error *er
         me_text_single(result, out);
     me_text_workloads(result, out);
     me_text_notes(result, out);
+    me_text_shared(result, out);
     me_text_unranked(result, out);
     me_text_trouble(result, out);
     me_text_regions(result, out);
     me_text_grid(result, out);
+    me_text_jobs(result, out);
     me_text_containers(result, out);
     me_text_activity(result, out);
     me_text_cost(result, out);

@@ -82,6 +82,8 @@ void me_text_single(const struct me_result *result, FILE *out);
 void me_text_best(const struct me_result *result, FILE *out);
 void me_text_workloads(const struct me_result *result, FILE *out);
 void me_text_notes(const struct me_result *result, FILE *out);
+void me_text_shared(const struct me_result *result, FILE *out);
+void me_text_jobs(const struct me_result *result, FILE *out);
 void me_text_unranked(const struct me_result *result, FILE *out);
 void me_text_trouble(const struct me_result *result, FILE *out);
 void me_text_grid(const struct me_result *result, FILE *out);

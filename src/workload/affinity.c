@@ -24,8 +24,8 @@ static bool is_slurm_step(const struct me_root *root, pid_t pid)
 void me_affinity_allocation(const struct me_root *root, struct me_affinity *out)
 {
     struct me_affinity mask = {{0}};
-    pid_t parent =
-        getppid(); /* 0: outside of our PID namespace. 0 would mean ourselves below, so not asked */
+    /* 0: outside of our PID namespace. 0 would mean ourselves below, so not asked */
+    pid_t parent = me_root_launcher(root);
     pid_t whose = parent > 0 && is_slurm_step(root, parent) ? 0 : parent;
     bool known = (parent > 0) && !sched_getaffinity(whose, sizeof mask, (cpu_set_t *)mask.bits);
     if (!known) memset(&mask, 0xff, sizeof mask);

@@ -194,7 +194,10 @@ int me_spawn(const struct me_root *root, const struct me_child_options *options,
     if (me_spawn_find(spawn.argv[0], spawn.path, sizeof spawn.path, err)) goto out;
     if (make_shell_argv(&spawn, err)) goto out;
     if (me_workload_environment_make(environ, options, &spawn.environment, err)) goto out;
-    me_affinity_allocation(root, &spawn.affinity);
+    if (options->cpus)
+        spawn.affinity = options->cpus->affinity;
+    else
+        me_affinity_allocation(root, &spawn.affinity);
     spawn.stack =
         mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (spawn.stack == MAP_FAILED) {

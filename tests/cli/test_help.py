@@ -98,12 +98,16 @@ def test_man_page_keeps_the_lines_of_examples():
     assert lines[at + 1 : at + 4] == [". gen.hosts.d/env", "mpirun -hostfile gen.hosts me_bench exp1", "me report exp1"]
 
 
-def test_readme_names_only_options_that_exist():
+def test_readme_names_only_options_that_exist(tmp_path):
+    conf = tmp_path / "slurm.conf"  # without one, Slurm's commands do not even tell their options
+    conf.write_text("ClusterName=rig\nSlurmctldHost=localhost\n")
     lines = [line for line in README.splitlines() if not re.match(r"\s+(sudo|cmake)\b", line)]
     named = set(LONG.findall(FOREIGN.sub("", "\n".join(lines))))
     known = set().union(*(options(run(*words, "--help").stdout) for words in ALL))
-    for words in (["sh", TOP / "scripts/install-framework"], ["sh", TOP / "scripts/docker/build"], ["docker", "run"]):
-        known |= options(subprocess.run([*words, "--help"], capture_output=True, text=True, check=True).stdout)
+    for words in (["sh", TOP / "scripts/install-framework"], ["sh", TOP / "scripts/docker/build"], ["docker", "run"],
+                  ["srun"], ["sbatch"]):
+        known |= options(subprocess.run([*words, "--help"], capture_output=True, text=True, check=True,
+                                        env={**os.environ, "SLURM_CONF": str(conf)}).stdout)
     known |= {"epochs", "rounds"}  # of the examples in Python, whose --help needs the framework
     assert {"repeats", "accept-new", "root"} <= named
     assert named <= known

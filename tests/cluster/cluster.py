@@ -40,9 +40,10 @@ Subsystem sftp /usr/lib/openssh/sftp-server
 
 class Cluster:
     """The ground with its hosts. `folder` is made if need be; in it: work/ (the head's files; among them
-    ssh_config for all hosts), keys/, ground.json, ground.log, and after the fall logs/ of the sshds."""
+    ssh_config for all hosts), keys/, ground.json, ground.log, and after the fall logs/ of the sshds.
+    shared_work: all hosts see work/, as a cluster's shared file system."""
 
-    def __init__(self, folder, hosts, head=None, build=None, rig=None, share=(), trust=True):
+    def __init__(self, folder, hosts, head=None, build=None, rig=None, share=(), trust=True, shared_work=False):
         self.folder = Path(folder).resolve()
         self.id = secrets.token_hex(6)
         self.cgroup = cgroups.PREFIX + self.id
@@ -52,7 +53,7 @@ class Cluster:
                 self.build = str(me_test.build_dir())
         self.rig = str(rig or f"{self.build}/tests/me_rig")
         self.specs, self.head_spec = list(hosts), head or HostSpec("head", sshd=False)
-        self.share, self.trust = list(share), trust
+        self.share, self.trust, self.shared_work = list(share), trust, shared_work
         self.work, self.key = str(self.folder / "work"), str(self.folder / "keys" / "id_ed25519")
         self.askpass, self.ssh_config = str(self.folder / "keys" / "askpass"), f"{self.work}/ssh_config"
         self.hosts, self.head, self.process, self.pid, self.keeper = {}, None, None, 0, 0
@@ -150,8 +151,10 @@ class Cluster:
     def shares(self, is_head):
         shares = {str(me_test.REPOSITORY): "ro"}
         shares.update({str(path): "ro" for path in [self.build, os.path.dirname(self.rig), *self.share] if path})
+        if is_head or self.shared_work:
+            shares[self.work] = "rw"
         if is_head:
-            shares.update({self.work: "rw", str(self.folder / "keys"): "ro"})
+            shares[str(self.folder / "keys")] = "ro"
         return {path: mode for path, mode in sorted(shares.items()) if os.path.exists(path)}
 
     def etc_hosts(self):

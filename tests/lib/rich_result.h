@@ -77,6 +77,7 @@ static inline void rich_repeat(struct me_row_repeat *row, int id, int repeat, co
                                   .sampler_cpu_s = 0.0021,
                                   .longest_gap_s = 0.1003,
                                   .cpu_s = 2.5 + id,
+                                  .cpu_share = id == 2 ? NAN : 0.25,
                                   .context_switches = 17,
                                   .page_faults = 1234,
                                   .read_bytes = 0,
@@ -262,6 +263,58 @@ static inline void rich_many_rows(struct me_result *result)
                                      .fault = "the reading at the begin or the end failed"};
 }
 
+/* Two jobs of Slurm's: one with machines 1 and 2, which it shared with others, and its own meter; a requeued task. */
+static inline void rich_jobs(struct me_result *result)
+{
+    result->jobs = rich_rows(2, sizeof *result->jobs);
+    result->job_nodes = rich_rows(3, sizeof *result->job_nodes);
+    result->job_count = 2;
+    result->job_node_count = 3;
+    result->jobs[0] = (struct me_row_job){.job_id = "4711",
+                                          .first_repeat = 1,
+                                          .last_repeat = 2,
+                                          .cluster = "emmy",
+                                          .partition = "main",
+                                          .nodes = "n[1-2]",
+                                          .energy_plugin = "acct_gather_energy/rapl",
+                                          .energy_every_s = 30,
+                                          .energy_j = 691,
+                                          .energy_begin_unix_s = 1748779204.25,
+                                          .energy_s = 10.5};
+    result->jobs[1] = (struct me_row_job){.job_id = "4713",
+                                          .array_job = "4712",
+                                          .array_task = "1",
+                                          .restarts = 1,
+                                          .first_repeat = 3,
+                                          .last_repeat = 3,
+                                          .cluster = "emmy",
+                                          .partition = "low",
+                                          .nodes = "n2",
+                                          .energy_every_s = NAN,
+                                          .energy_j = NAN,
+                                          .energy_begin_unix_s = NAN,
+                                          .energy_s = NAN};
+    for (int i = 0; i < 3; i++)
+        result->job_nodes[i] = (struct me_row_job_node){.job_id = "4711",
+                                                        .machine_id = i < 2 ? i + 1 : 2,
+                                                        .first_repeat = 1,
+                                                        .last_repeat = 2,
+                                                        .node = "n1",
+                                                        .cpus = "0-3",
+                                                        .cpu_count = 4,
+                                                        .node_cpus = 8,
+                                                        .sharing = "yes",
+                                                        .shared_with = "4709, 4710",
+                                                        .power_w = 50};
+    result->job_nodes[1].node[1] = result->job_nodes[2].node[1] = '2';
+    result->job_nodes[1].power_w = result->job_nodes[2].power_w = NAN;
+    result->job_nodes[1].shared_with[0] = '\0';
+    snprintf(result->job_nodes[1].sharing, sizeof result->job_nodes[1].sharing, "possible");
+    snprintf(result->job_nodes[2].sharing, sizeof result->job_nodes[2].sharing, "no");
+    snprintf(result->job_nodes[2].job_id, sizeof result->job_nodes[2].job_id, "4713");
+    result->job_nodes[2].first_repeat = result->job_nodes[2].last_repeat = 3;
+}
+
 /* Six machines in three groups: modelled, fake, skipped, overlapping, with names that need quoting. */
 static inline void rich_many(struct me_result *result)
 {
@@ -271,6 +324,7 @@ static inline void rich_many(struct me_result *result)
     result->command = strdup("./train.sh --epochs 3 \"größer\"");
     rich_many_machines(result);
     rich_many_rows(result);
+    rich_jobs(result);
     result->channels = rich_rows(5 * 3, sizeof *result->channels);
     for (int id = 0; id < 5; id++) {
         struct me_row_channel *c = &result->channels[result->channel_count];

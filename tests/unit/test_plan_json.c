@@ -57,6 +57,20 @@ static void fill_plan(struct me_plan *plan)
     plan->machines[1].status = ME_STATUS_SKIPPED;
     strcpy(plan->machines[1].reason, "connection refused");
     plan->machines[2].status = ME_STATUS_LOST;
+    plan->job = (struct me_batch_job)ME_BATCH_JOB_UNKNOWN;
+    for (int i = 0; i < 3; i++) plan->machines[i].node = (struct me_batch_node)ME_BATCH_NODE_UNKNOWN;
+    strcpy(plan->job.id, "4711");
+    strcpy(plan->job.nodes, "n[1-3]");
+    strcpy(plan->job.array_task, "7");
+    plan->job.restarts = 2;
+    plan->job.kill_wait_s = 30;
+    plan->job.before_unix_s = 1796079140.840209;
+    strcpy(plan->machines[1].node.node, "n2");
+    strcpy(plan->machines[1].node.cpus, "0-3,8");
+    plan->machines[1].node.cpu_count = 5;
+    plan->machines[1].node.sharing = ME_SHARING_SEEN;
+    strcpy(plan->machines[1].node.shared_with, "4709");
+    plan->machines[1].node.power_w = 50;
     plan->strip_env = calloc(2, sizeof *plan->strip_env);
     plan->strip_env[0] = strdup("ME_PASSWORD_1");
     plan->strip_env[1] = strdup("PW2");
@@ -81,6 +95,11 @@ static void assert_same_machine(const struct me_plan_machine *a, const struct me
     assert_int_equal(a->status, b->status);
     assert_string_equal(a->reason, b->reason);
     assert_string_equal(a->python, b->python);
+    assert_string_equal(a->node.node, b->node.node);
+    assert_string_equal(a->node.cpus, b->node.cpus);
+    assert_string_equal(a->node.shared_with, b->node.shared_with);
+    assert_true(a->node.cpu_count == b->node.cpu_count && a->node.sharing == b->node.sharing);
+    if (a->node.node[0]) assert_true(same_number(a->node.power_w, b->node.power_w));
 }
 
 static void assert_same(const struct me_plan *a, const struct me_plan *b)
@@ -102,6 +121,13 @@ static void assert_same(const struct me_plan *a, const struct me_plan *b)
     assert_true(a->run_local == b->run_local && a->from_hostfile == b->from_hostfile);
     assert_int_equal(a->count, b->count);
     for (size_t i = 0; i < a->count; i++) assert_same_machine(&a->machines[i], &b->machines[i]);
+    assert_string_equal(a->job.id, b->job.id);
+    assert_string_equal(a->job.nodes, b->job.nodes);
+    assert_string_equal(a->job.array_task, b->job.array_task);
+    assert_int_equal(a->job.restarts, b->job.restarts);
+    if (a->job.id[0]) assert_true(same_number(a->job.kill_wait_s, b->job.kill_wait_s));
+    if (a->job.id[0]) assert_true(same_number(a->job.energy_after_j, b->job.energy_after_j));
+    if (a->job.id[0]) assert_true(same_number(a->job.before_unix_s, b->job.before_unix_s));
     assert_int_equal(a->strip_count, b->strip_count);
     for (size_t i = 0; i < a->strip_count; i++) assert_string_equal(a->strip_env[i], b->strip_env[i]);
 }

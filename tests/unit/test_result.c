@@ -626,6 +626,143 @@ static void test_several_machines(void **state)
     tear_down(&b);
 }
 
+/* A job's rows, as they come of a plan with the machines of two rigs. */
+static void put_job(struct me_result *result, const char *id, int restarts, int machines)
+{
+    struct me_plan plan = {.count = (size_t)machines,
+                           .machines = calloc((size_t)machines, sizeof *plan.machines),
+                           .job = ME_BATCH_JOB_UNKNOWN};
+    snprintf(plan.job.id, sizeof plan.job.id, "%s", id);
+    plan.job.restarts = restarts;
+    plan.job.energy_before_j = 100;
+    plan.job.energy_after_j = 350.5;
+    for (int i = 0; i < machines; i++) {
+        plan.machines[i].id = i;
+        plan.machines[i].node = (struct me_batch_node){.node = "n1", .sharing = ME_SHARING_SEEN};
+    }
+    assert_int_equal(me_result_add_job(result, &plan, NULL), 0);
+    free(plan.machines);
+}
+
+static struct me_row_repeat run_of(int machine_id, int repeat, int exit_status)
+{
+    return (struct me_row_repeat){.machine_id = machine_id,
+                                  .repeat = repeat,
+                                  .phase = "run",
+                                  .exit_status = exit_status,
+                                  .energy_j = 5};
+}
+
+/* Two machines; the second was cut off in its third repeat. */
+static void fill_cut_off(struct me_result *result)
+{
+    result->machine_count = 2;
+    result->machines = calloc(2, sizeof *result->machines);
+    result->repeats = calloc(6, sizeof *result->repeats);
+    for (int i = 0; i < 6; i++)
+        result->repeats[result->repeat_count++] = run_of(i % 2, 1 + i / 2, i == 5 ? 271 : 0);
+    for (int i = 0; i < 2; i++) {
+        result->machines[i].machine_id = i;
+        snprintf(result->machines[i].name, sizeof result->machines[i].name, "n%d", i + 1);
+        snprintf(result->machines[i].boot_id, sizeof result->machines[i].boot_id, "boot-%d", i + 1);
+        snprintf(result->machines[i].status, sizeof result->machines[i].status, "interrupted");
+    }
+}
+
+static void test_rows_of_a_job(void **state)
+{
+    (void)state;
+    struct me_result result = {0};
+    fill_cut_off(&result);
+    put_job(&result, "17", 0, 2);
+    assert_int_equal(result.job_count, 1);
+    assert_int_equal(result.job_node_count, 2);
+    assert_true(result.jobs[0].first_repeat == 1 && result.jobs[0].last_repeat == 3);
+    assert_true(result.jobs[0].energy_j == 250.5 && isnan(result.jobs[0].energy_s));
+    assert_string_equal(result.job_nodes[1].sharing, "yes");
+    assert_int_equal(me_result_rounds_done(&result, "17", 1), 2); /* the least of its machines */
+    assert_int_equal(me_result_rounds_done(&result, "17", 2), 1);
+    assert_int_equal(me_result_rounds_done(&result, "1", 1), 0);
+    result.repeats[3].energy_j = NAN;
+    assert_int_equal(me_result_rounds_done(&result, "17", 1), 1);
+    me_result_shift(&result, 4);
+    assert_true(result.jobs[0].first_repeat == 5 && result.job_nodes[1].last_repeat == 7);
+    assert_int_equal(me_result_rounds_done(&result, "17", 1), 1);
+    me_result_release(&result);
+}
+
+/* What a machine told later of a start that has its row; of another start, nothing is joined. */
+static void test_a_job_told_twice(void **state)
+{
+    (void)state;
+    struct me_result base = {0}, late = {0}, other = {0};
+    fill_cut_off(&base);
+    put_job(&base, "17", 0, 1);
+    late.repeats = calloc(2, sizeof *late.repeats);
+    late.repeats[late.repeat_count++] = run_of(0, 4, 0);
+    late.repeats[late.repeat_count++] = run_of(1, 4, 0);
+    put_job(&late, "17", 0, 2);
+    me_result_merge_jobs(&base, &late);
+    assert_true(base.job_count == 1 && base.jobs[0].first_repeat == 1 && base.jobs[0].last_repeat == 4);
+    assert_true(base.job_nodes[0].last_repeat == 4);
+    assert_true(late.job_count == 0 && late.job_node_count == 1 && late.job_nodes[0].machine_id == 1);
+    put_job(&other, "17", 1, 1);
+    me_result_merge_jobs(&base, &other);
+    assert_true(other.job_count == 1 && other.job_node_count == 1);
+    struct me_result *all[] = {&base, &late, &other};
+    for (int i = 0; i < 3; i++) me_result_release(all[i]);
+}
+
+static void test_interrupts_are_forgotten(void **state)
+{
+    (void)state;
+    struct me_result base = {0}, more = {0};
+    fill_cut_off(&base);
+    fill_cut_off(&more);
+    snprintf(more.machines[1].status, sizeof more.machines[1].status, "ok");
+    me_result_forget_interrupts(&base, &more);
+    assert_string_equal(base.machines[0].status, "interrupted");
+    assert_string_equal(base.machines[1].status, "ok");
+    me_result_release(&base);
+    me_result_release(&more);
+}
+
+/* Jobs number their machines by rank; the result knows them by what they are. */
+static void test_renumber(void **state)
+{
+    (void)state;
+    struct me_result base = {0}, more = {0};
+    int32_t ids[2];
+    fill_cut_off(&base);
+    fill_cut_off(&more);
+    put_job(&more, "18", 0, 2);
+    base.channels = calloc(2, sizeof *base.channels);
+    more.channels = calloc(2, sizeof *more.channels);
+    base.channel_count = more.channel_count = 2;
+    base.channels[1].machine_id = more.channels[1].machine_id = 1;
+    snprintf(more.machines[0].name, 64, "n2"); /* rank 0 is n2 now, */
+    snprintf(more.machines[0].boot_id, 40, "boot-2");
+    snprintf(more.machines[1].name, 64, "n1"); /* and n1 was restarted */
+    snprintf(more.machines[1].boot_id, 40, "boot-9");
+    assert_int_equal(me_result_renumber(&base, &more, ids, NULL), 0);
+    assert_true(ids[0] == 1 && ids[1] == 2);
+    assert_string_equal(more.machines[0].name, "n2");
+    assert_string_equal(more.machines[1].name, "n1#2");
+    assert_true(more.repeats[0].machine_id == 1 && more.repeats[1].machine_id == 2);
+    assert_true(more.channels[0].machine_id == 1 && more.job_nodes[1].machine_id == 2);
+    /* Once more, as after a lock that was lost: nothing changes. */
+    assert_int_equal(me_result_renumber(&base, &more, ids, NULL), 0);
+    assert_true(ids[0] == 1 && ids[1] == 2);
+    assert_string_equal(more.machines[1].name, "n1#2");
+    /* One that told nothing is known by its name. */
+    more.channel_count = 0;
+    snprintf(more.machines[1].name, 64, "n1");
+    assert_int_equal(me_result_renumber(&base, &more, NULL, NULL), 0);
+    assert_int_equal(more.machines[1].machine_id, 0);
+    me_result_release(&base);
+    me_result_release(&more);
+}
+
 static void test_append(void **state)
 {
     (void)state;
@@ -1158,6 +1295,10 @@ int main(void)
         cmocka_unit_test(test_first_repeat),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_several_machines),
+        cmocka_unit_test(test_rows_of_a_job),
+        cmocka_unit_test(test_a_job_told_twice),
+        cmocka_unit_test(test_interrupts_are_forgotten),
+        cmocka_unit_test(test_renumber),
         cmocka_unit_test(test_append),
         cmocka_unit_test(test_reasons_of_appended_repeats),
         cmocka_unit_test(test_append_refuses),

@@ -15,7 +15,8 @@ import pandas as pd
 
 FORMAT = "machine-energy"
 FORMAT_VERSION = 1
-TABLES = ("machines", "channels", "repeats", "energies", "activities", "regions", "metrics", "summary")
+TABLES = ("machines", "channels", "repeats", "energies", "activities", "regions", "metrics", "jobs", "job_nodes",
+          "summary")
 
 
 class Result:
