@@ -260,6 +260,23 @@ static void measure(struct world *w, struct me_head *head, struct me_buffer *rec
     me_folder_remove(&w->folder);
 }
 
+/* A run that was cut off here and never recovered: its plan stays too, by which its journals can still be fetched. */
+static void keep_plan_before(const struct world *w)
+{
+    char path[4200], aside[4200], result[4200];
+    struct me_plan before;
+    me_experiment_result_path(w->options.folder, result, sizeof result);
+    if (!access(result, F_OK) || me_plan_file_read(w->options.folder, &before, NULL)) return;
+    me_plan_file_path(w->options.folder, path, sizeof path);
+    snprintf(aside, sizeof aside, "%.4000s/plan-%s.json", w->options.folder, before.run_id);
+    if (before.run_id[0] && !rename(path, aside))
+        fprintf(w->out,
+                "me_bench: the run before was cut off and is not recovered; its journals stay on the "
+                "machines (%s)\n",
+                aside);
+    me_plan_release(&before);
+}
+
 /* Without it nothing could be recovered, but all can be measured. */
 static void keep_plan(struct world *w, int first_repeat)
 {
@@ -304,6 +321,7 @@ static int lead(struct world *w, struct me_error *err)
     struct me_result result = {0};
     struct me_error unseen = {0};
     const struct me_series_place place = series_place(w);
+    if (!w->options.resume) keep_plan_before(w);
     if (!w->nothing_left) keep_plan(w, w->options.append || w->options.shared ? -1 : w->plan.first_repeat);
     int rc = me_head_create(&head, w->comm, w->data, &w->plan, w->roles, &w->options, w->out, err);
     if (rc) return -1;

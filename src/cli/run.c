@@ -271,8 +271,9 @@ static int run_all(const char *config, struct settings *settings, char *experime
 }
 
 /* Without a config: the machines as they were prepared for the run that goes on. */
-static int resume(struct settings *settings, char *experiment, char **command, struct me_error *err)
+static int resume(const struct settings *line, char *experiment, char **command, struct me_error *err)
 {
+    struct settings settings = *line;
     struct me_plan plan;
     int status = 0;
     char output[1024];
@@ -282,12 +283,12 @@ static int resume(struct settings *settings, char *experiment, char **command, s
     if (len < 3 || strcmp(plan.hosts_dir + len - 2, ".d"))
         rc = me_fail(err, ME_E_INPUT, "%s/plan.json names no hostfile: give CONFIG too", experiment);
     snprintf(output, sizeof output, "%.*s", len < 2 ? 0 : (int)len - 2, plan.hosts_dir);
-    settings->prepare.output = output;
+    settings.prepare.output = output;
     char run_before[17];
     memcpy(run_before, plan.run_id, sizeof run_before);
-    if (!rc) rc = launch(plan.strip_env, settings, experiment, command, &status, err);
+    if (!rc) rc = launch(plan.strip_env, &settings, experiment, command, &status, err);
     me_plan_release(&plan);
-    return rc ? -1 : conclude(settings, experiment, run_before, status, err);
+    return rc ? -1 : conclude(&settings, experiment, run_before, status, err);
 }
 
 /* What me_bench would refuse after all machines have been prepared for it. */

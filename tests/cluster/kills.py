@@ -62,7 +62,8 @@ def kill(host, number, *begins):
     return found
 
 
-OURS = ("me_bench", "me_guard", "orted", "mpirun", "me run", "sleep ", "sh -c export ME_MACHINE_ID", "me_watcher", "sh -c echo")
+OURS = ("me_bench", "me_guard", "orted", "mpirun", "me run", "sleep ", "sh -c export ME_MACHINE_ID", "me_watcher",
+        "sh -c echo")
 
 
 class Trouble:
@@ -123,8 +124,8 @@ def left_over(c):
 
 
 def check_result(c, name, wrong, at_least=None):
-    """What is in the result is true: every repeat that has an energy has that of the meter. Returns the repeats that are
-    whole: {machine: [numbers]}."""
+    """What is in the result is true: every repeat that has an energy has that of the meter. Returns the repeats that
+    are whole: {machine: [numbers]}."""
     path = Path(c.work, name, f"{name}.h5")
     if not path.exists():
         return {}
@@ -195,11 +196,10 @@ def one(c, seed):
     struck = time.monotonic()
     held_up = trouble.part in ("head stopped",)  # nothing of the head moves until a person helps
     if held_up:
-        time.sleep(LOST_AFTER + 6)
-        idle = [line for line in ours(c) if line[0] != "head"]
-        if any("me_bench" in line[1] or "sleep" in line[1] for line in idle):
-            wrong.append(f"after the head's silence of {LOST_AFTER + 6} s there still run {idle}")
+        if not me_test.wait_until(lambda: nothing_runs(c, MACHINES), LOST_AFTER + 16):
+            wrong.append(f"after the head's silence of {LOST_AFTER + 16} s there still run {ours(c, MACHINES)}")
         trouble.undo()
+        os.kill(run.pid, signal.SIGCONT)  # nsenter stops with what it started
     rc = finish(run, BOUND_S)
     ended_s = time.monotonic() - struck
     if rc is None:
@@ -208,6 +208,7 @@ def one(c, seed):
         run.wait()
         kill(c.head, signal.SIGKILL, "mpirun ", "me_bench ", "me run ")
     trouble.undo()
+    me_test.wait_until(lambda: not find(c.head, "mpirun ", "me_bench "), 30)  # me run alone was killed
     lost = count_missing(c, name)
     recovered = resumed = "-"
     if plan.exists():
@@ -254,7 +255,8 @@ def clear(c):
     me_test.wait_until(lambda: nothing_runs(c), 10)
 
 
-HEADLINE = f"{'seed':>5}  {'killed':<13}{'where':<6}{'at s':>5}  {'run ended':<12}{'lost':>5}{'recover':>8}{'resume':>7}{'s':>5}"
+HEADLINE = (f"{'seed':>5}  {'killed':<13}{'where':<6}{'at s':>5}  {'run ended':<12}{'lost':>5}{'recover':>8}"
+            f"{'resume':>7}{'s':>5}")
 
 
 def line(outcome):
@@ -277,6 +279,7 @@ def main(first, count, folder):
         c.down()
     bad = [o.seed for o in outcomes if o.wrong]
     struck = sum(1 for o in outcomes if o.what)
-    print(f"{len(outcomes)} runs, in {struck} of them something was killed; repeats that had not ended and were measured again: "
-          f"{sum(o.lost for o in outcomes)}; ended repeats lost: 0" if not bad else f"faults in seeds {bad}")
+    again = sum(outcome.lost for outcome in outcomes)
+    print(f"{len(outcomes)} runs, in {struck} of them something was killed; {again} repeats had not ended and were measured "
+          f"again;", f"faults in seeds {bad}" if bad else "no ended repeat was lost, nothing was left behind")
     return 1 if bad else 0

@@ -89,23 +89,37 @@ def test_sigterm_to_mpirun(ground, ended):
     assert not any(journals(ground[name]) for name in MACHINES)
 
 
-@pytest.mark.parametrize("what", ["me_bench", "orted"])
-def test_a_process_on_one_machine_is_killed(ground, ended, what):
+def test_a_rank_is_killed(ground, ended):
     """The others go on to their end."""
     command = "sh -c '[ $ME_REPEAT = 1 ] && exec sleep 0.5; sleep 61 & exec sleep 3.62'"
-    run = start(ground, f"killed-{what}", command, options="--lost-after 3", line="sleep 3.62")
-    alone(ground["n2"], what + " ", signal.SIGKILL)
+    run = start(ground, "killed-rank", command, options="--lost-after 3", line="sleep 3.62")
+    alone(ground["n2"], "me_bench ", signal.SIGKILL)
     out, err = run.communicate(timeout=40)
-    assert run.returncode != 0, out + err
-    result = read(ground, f"killed-{what}")
+    assert run.returncode == 1, out + err
+    result = read(ground, "killed-rank")
     assert [status(result, number) for number in (1, 2, 3)] == ["ok", "lost", "ok"]
     for number, power_w in ((1, 50), (3, 120)):
-        check_energy(runs(result, number).iloc[0], power_w, 0.5)
         rows = runs(result, number)
+        check_energy(rows.iloc[0], power_w, 0.5)
+        assert rows.duration_s.iloc[1] >= 3.62
         assert abs(rows.energy_j.iloc[1] - power_w * rows.duration_s.iloc[1]) <= power_w * 0.002
-    assert "10.77.0.12: lost: " in err and f"to fetch it: me recover killed-{what}" in err
+    assert "10.77.0.12: lost: " in err and "to fetch it: me recover killed-rank" in err
     check_journals(ground, ["n2"])
     assert not journals(ground["n1"]) and not journals(ground["n3"])
+
+
+def test_a_daemon_is_killed(ground, ended):
+    """Open MPI ends the run, and what was measured is kept."""
+    run = start(ground, "killed-orted")
+    alone(ground["n2"], "orted ", signal.SIGKILL)
+    out, err = run.communicate(timeout=40)
+    assert run.returncode != 0, out + err
+    # A rank without its daemon may still have come to its end in order.
+    lost = status(read(ground, "killed-orted"), 2) == "lost"
+    check_survivors(ground, "killed-orted", lost=[2] if lost else [])
+    if lost:
+        assert "10.77.0.12: lost: " in err
+        check_journals(ground, ["n2"])
 
 
 def test_one_workload_is_killed_and_one_zone_vanishes(ground, ended):
@@ -129,18 +143,32 @@ def test_one_workload_is_killed_and_one_zone_vanishes(ground, ended):
     assert rows.energy_j.isna().iloc[1] and "failed" in rows.note.iloc[1]
 
 
-@pytest.mark.parametrize("what", ["me_bench", "mpirun"])
-def test_rank_0_or_mpirun_is_killed(ground, ended, what):
+def test_rank_0_is_killed(ground, ended):
     """Nobody is left who could write the result: the journals hold it."""
-    run = start(ground, f"head-{what}")
-    alone(ground.head, what + " ", signal.SIGKILL)
+    run = start(ground, "head")
+    alone(ground.head, "me_bench ", signal.SIGKILL)
     run.communicate(timeout=40)
     assert run.returncode != 0
     assert me_test.wait_until(lambda: nothing_runs(ground), 15), ours(ground)
-    assert not Path(ground.work, f"head-{what}", f"head-{what}.h5").exists()
+    assert not Path(ground.work, "head", "head.h5").exists()
     check_journals(ground, MACHINES)
-    launch(ground, "--", "sleep", "0.5", name=f"head-{what}")  # the same name: no result stands there
-    check_energy(runs(read(ground, f"head-{what}"), 2).iloc[0], 80, 0.5)
+    said = launch(ground, "--", "sleep", "0.5", name="head")  # the same name: no result stands there
+    assert "the run before was cut off and is not recovered" in said.err
+    check_energy(runs(read(ground, "head"), 2).iloc[0], 80, 0.5)
+    assert len(list(Path(ground.work, "head").glob("plan-*.json"))) == 1
+
+
+def test_mpirun_is_killed(ground, ended):
+    """Rank 0 may still write what it gets to hear; what is not in it is in the journals."""
+    run = start(ground, "mpirun")
+    alone(ground.head, "mpirun ", signal.SIGKILL)
+    run.communicate(timeout=40)
+    assert run.returncode != 0
+    assert me_test.wait_until(lambda: nothing_runs(ground), 15), ours(ground)
+    said = ground.head.run(["me", "recover", "mpirun"], timeout=60)
+    assert said.rc == 1, said
+    for number, power_w in ((1, 50), (2, 80), (3, 120)):
+        check_energy(runs(read(ground, "mpirun"), number).iloc[0], power_w, 0.5)
 
 
 # -- a machine goes ---------------------------------------------------------------------------------
@@ -305,7 +333,7 @@ def test_a_password_from_the_environment_stays_with_who_was_given_it(tmp_path, p
         # me alone. The workload never sees it, nor any process on another machine.
         for host in everywhere:
             shown = [who for _, _, who in me_test.find_in_processes(SECRET, str(host.path("/proc")))]
-            allowed = {"me": ("me run",), "mpirun": ("mpirun", "me_bench", "ssh ")}[program] if host is c.head else ()
+            allowed = {"me": ("me run",), "mpirun": ("mpirun", "me_guard", "me_bench", "ssh ")}[program] if host is c.head else ()
             assert [line for line in shown if not line.startswith(allowed)] == []
             assert not any("sleep" in line and line.startswith("sleep") for line in shown)
         out, err = run.communicate(timeout=60)
