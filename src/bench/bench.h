@@ -108,7 +108,7 @@ struct me_link {
     bool (*tick)(struct me_link *link, const struct me_progress *now);
     /* Called several times a second while meters are waited for; false: stop. */
     bool (*wait)(struct me_link *link);
-    /* How do this machine's clock and the head's stand to each other? Takes 0.3 s at most; false: not known. */
+    /* How do this machine's clock and the head's stand to each other? Takes 0.3 s at most where the head answers; false: not known. */
     bool (*clock)(struct me_link *link, struct me_clock_offset *offset);
 };
 

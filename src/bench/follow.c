@@ -6,8 +6,9 @@
 
 #define LOOK_EVERY_NS (ME_NS_PER_S / 1000)
 #define TELL_EVERY_NS (ME_NS_PER_S / 4)
+#define ANSWER_NS     (5 * ME_NS_PER_S) /* for the first ping: the head may have hundreds to answer */
 #define CLOCK_NS                                                                                             \
-    (3 * ME_NS_PER_S / 10) /* for all pings together: a head that measures looks ten times a second */
+    (3 * ME_NS_PER_S / 10) /* for the others together: a head that measures looks ten times a second */
 #define CLOCK_PINGS 16
 #define SPIN_NS     (ME_NS_PER_S / 5000) /* an answer that comes soon is not slept over */
 #define HEAD        0
@@ -127,11 +128,12 @@ static bool follow_clock(struct me_link *link, struct me_clock_offset *best)
 {
     struct me_follow *follow = link->context;
     struct me_clock_offset offset;
-    int64_t end_ns = me_clock_mono_ns() + CLOCK_NS;
     *best = (struct me_clock_offset){0};
-    for (int i = 0; i < CLOCK_PINGS && ping(follow, end_ns, &offset); i++)
-        if (!best->known || offset.bound_ns < best->bound_ns) *best = offset;
-    return best->known;
+    if (!ping(follow, me_clock_mono_ns() + ANSWER_NS, best)) return false;
+    int64_t end_ns = me_clock_mono_ns() + CLOCK_NS;
+    for (int i = 1; i < CLOCK_PINGS && ping(follow, end_ns, &offset); i++)
+        if (offset.bound_ns < best->bound_ns) *best = offset;
+    return true;
 }
 
 struct me_link me_follow_link(struct me_follow *follow)
