@@ -265,6 +265,19 @@ static int lacks(const struct recovery *r)
     return lost != 0;
 }
 
+/* An interrupted run may have lost nothing, and yet not all was measured. */
+static bool is_complete(const struct recovery *r)
+{
+    char path[4200];
+    struct me_result result = {0};
+    struct me_error ignored;
+    me_experiment_result_path(r->folder, path, sizeof path);
+    if (me_store_read(path, false, &result, &ignored)) return false;
+    bool complete = !strcmp(result.status, "complete");
+    me_result_release(&result);
+    return complete;
+}
+
 static int say_nothing(const struct recovery *r)
 {
     int missing = lacks(r);
@@ -272,7 +285,7 @@ static int say_nothing(const struct recovery *r)
             !missing       ? "no machine was lost, and no journal is left"
             : r->unreached ? "no machine that was reached has a journal of its last run"
                            : "no machine has a journal of its last run");
-    return missing ? ME_E_RUN : ME_OK;
+    return missing || !is_complete(r) ? ME_E_RUN : ME_OK;
 }
 
 /* --- tidying up -------------------------------------------------------------------------------- */
