@@ -13,14 +13,19 @@
 #include "me/result.h"
 
 /* plan_file.c: EXPERIMENT/plan.json, what the last run in this folder was to do. It is there before anything is
- * measured, and stays: `me recover` and --resume go by it. Secrets in a command's URLs are masked in it. */
-void me_plan_file_path(const char *folder, char *path, size_t size);
-int me_plan_file_write(const char *folder, const struct me_plan *plan, struct me_error *err);
-int me_plan_file_read(const char *folder, struct me_plan *plan, struct me_error *err);
+ * measured, and stays: `me recover` and --resume go by it. Secrets in a command's URLs are masked in it. Beside it
+ * plan-RUN.json, of each other run whose repeats are not in the result yet: cut off before, or of a job that shares
+ * the experiment. `run_id`: of such a one; NULL: plan.json. */
+void me_plan_file_path(const char *folder, const char *run_id, char *path, size_t size);
+int me_plan_file_write(const char *folder, const char *run_id, const struct me_plan *plan,
+                       struct me_error *err);
+int me_plan_file_read(const char *folder, const char *run_id, struct me_plan *plan, struct me_error *err);
 /* Locks it as long as this process lives (fcntl), so that others see that the run goes on; a descriptor that stays
  * open, or -1. Nobody here may open and close the file after that. */
-int me_plan_file_hold(const char *folder);
-int me_plan_file_holder(const char *folder); /* the process that holds it; 0: none */
+int me_plan_file_hold(const char *folder, const char *run_id);
+int me_plan_file_holder(const char *folder, const char *run_id); /* the process that holds it; 0: none */
+/* The run ids of the plan-RUN.json in the folder, at most `max`; how many. */
+size_t me_plan_file_list(const char *folder, char (*run_ids)[17], size_t max);
 /* The plan as it may be kept: a copy, with the secrets of URLs masked. */
 int me_plan_to_keep(const struct me_plan *plan, struct me_plan *kept, struct me_error *err);
 

@@ -153,6 +153,7 @@ struct me_follow {
     int64_t heard_ns;    /* of the head */
     int64_t told_ns;     /* when progress was last sent */
     struct me_ping pong; /* the head's last answer */
+    const char *kept;    /* a file of series that nothing links to yet; NULL or "": none */
 };
 struct me_link me_follow_link(struct me_follow *follow);
 /* Evaluates the record, sends its parts (NULL: this rank stood aside), and waits for the head's word: may the journal

@@ -55,7 +55,9 @@ static void send_on(void *context)
     int word;
     sign_of_life(follow);
     while (take_word(follow, &word)) continue;
-    if (is_head_gone(follow)) me_leave(true, ME_E_RUN);
+    if (!is_head_gone(follow)) return;
+    if (follow->kept && follow->kept[0]) unlink(follow->kept);
+    me_leave(true, ME_E_RUN);
 }
 
 static bool follow_ready(struct me_link *link, int n)
@@ -154,6 +156,7 @@ static int send_record(struct me_follow *follow, const struct me_maker_input *in
 {
     me_gather_tell(follow->comm, HEAD, ME_TAG_DONE, NULL, 0);
     int rc = me_maker_run(input, parts, send_on, follow, err);
+    follow->kept = parts->kept;
     if (send_parts(follow, parts, err)) rc = -1;
     return rc;
 }

@@ -7,7 +7,8 @@
 #include "bench.h"
 #include "me/version.h"
 
-#define FINALIZE_S 20
+#define FINALIZE_S  20
+#define RANKS_PER_S 4 /* and so much more: hundreds of ranks on one machine take turns */
 
 /* Every rank checks the command line, before MPI starts; only the first one speaks. */
 static bool is_first_rank(void)
@@ -52,14 +53,14 @@ static int check_line(int argc, char **argv, struct me_bench_options *given, str
 
 struct patience {
     bool is_head;
-    int code;
+    int code, seconds;
 };
 
 /* The process ends before it wakes up, or by it. */
 static void *lose_patience(void *arg)
 {
     struct patience patience = *(struct patience *)arg;
-    sleep(FINALIZE_S);
+    sleep((unsigned)patience.seconds);
     me_leave(patience.is_head, patience.code ? patience.code : ME_E_RUN);
     return NULL;
 }
@@ -69,8 +70,11 @@ static void finalize(int code)
 {
     pthread_t thread;
     struct patience patience = {.code = code};
-    MPI_Comm_rank(MPI_COMM_WORLD, &code);
-    patience.is_head = code == 0;
+    int rank = 0, ranks = 1;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    patience.is_head = rank == 0;
+    patience.seconds = FINALIZE_S + ranks / RANKS_PER_S;
     if (!pthread_create(&thread, NULL, lose_patience, &patience)) pthread_detach(thread);
     MPI_Finalize();
 }

@@ -266,14 +266,14 @@ static void keep_plan_before(const struct world *w)
     char path[4200], aside[4200], result[4200];
     struct me_plan before;
     me_experiment_result_path(w->options.folder, result, sizeof result);
-    if (!access(result, F_OK) || me_plan_file_read(w->options.folder, &before, NULL)) return;
-    me_plan_file_path(w->options.folder, path, sizeof path);
-    snprintf(aside, sizeof aside, "%.4000s/plan-%s.json", w->options.folder, before.run_id);
-    if (before.run_id[0] && !rename(path, aside))
+    if (!access(result, F_OK) || me_plan_file_read(w->options.folder, NULL, &before, NULL)) return;
+    me_plan_file_path(w->options.folder, NULL, path, sizeof path);
+    me_plan_file_path(w->options.folder, before.run_id, aside, sizeof aside);
+    if (before.run_id[0] && !w->options.shared && !rename(path, aside))
         fprintf(w->out,
                 "me_bench: the run before was cut off and is not recovered; its journals stay on the "
-                "machines (%s)\n",
-                aside);
+                "machines, and me recover %s will fetch them too\n",
+                w->options.folder);
     me_plan_release(&before);
 }
 
@@ -285,23 +285,31 @@ static void keep_plan(struct world *w, int first_repeat)
     char *absolute = hosts && *hosts ? realpath(hosts, NULL) : NULL;
     w->plan.first_repeat = first_repeat;
     if (absolute) snprintf(w->plan.hosts_dir, sizeof w->plan.hosts_dir, "%.1023s", absolute);
-    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+    if (me_plan_file_write(w->options.folder, NULL, &w->plan, &err) ||
+        (w->options.shared && me_plan_file_write(w->options.folder, w->plan.run_id, &w->plan, &err)))
+        fprintf(w->out, "me_bench: %s\n", err.text);
     free(absolute);
-    w->held = me_plan_file_hold(w->options.folder);
+    w->held = me_plan_file_hold(w->options.folder, w->options.shared ? w->plan.run_id : NULL);
 }
 
 /* What is still to be fetched is found by the numbers that the run's repeats have in the result. */
-static void settle_plan(struct world *w)
+static void settle_plan(struct world *w, const struct me_result *result)
 {
     struct me_error err = {0};
     struct me_plan there;
     bool is_ours = true; /* of jobs that share an experiment, another may have begun meanwhile */
-    if (w->options.shared && !me_plan_file_read(w->options.folder, &there, NULL)) {
+    if (w->options.shared && !me_plan_file_read(w->options.folder, NULL, &there, NULL)) {
         is_ours = !strcmp(there.run_id, w->plan.run_id);
         me_plan_release(&there);
     }
+    if (w->options.shared && !has_lost(result)) {
+        char path[4200];
+        me_plan_file_path(w->options.folder, w->plan.run_id, path, sizeof path);
+        unlink(path); /* all of it is in the result */
+    }
     if (!is_ours) return;
-    if (me_plan_file_write(w->options.folder, &w->plan, &err)) fprintf(w->out, "me_bench: %s\n", err.text);
+    if (me_plan_file_write(w->options.folder, NULL, &w->plan, &err))
+        fprintf(w->out, "me_bench: %s\n", err.text);
 }
 
 static int say_nothing_left(const struct world *w, struct me_head *head)
@@ -330,7 +338,7 @@ static int lead(struct world *w, struct me_error *err)
     if (me_series_place_show(&place, &unseen)) fprintf(w->out, "me_bench: --series: %s\n", unseen.text);
     if (w->role.machine_id >= 0) measure(w, head, &record, &journal);
     rc = assemble(w, head, &record, &result, err);
-    if (!rc && (w->options.append || w->options.shared)) settle_plan(w);
+    if (!rc && (w->options.append || w->options.shared)) settle_plan(w, &result);
     if (rc)
         fail_not_written(w, err);
     else

@@ -179,7 +179,7 @@ static int share_experiment(const struct me_batch_job *job, struct me_bench_opti
 static int read_resumed(const struct me_bench_options *line, struct me_plan *before, struct me_error *err)
 {
     if (!line->resume) return 0;
-    if (me_plan_file_read(line->folder, before, err)) return -1;
+    if (me_plan_file_read(line->folder, NULL, before, err)) return -1;
     return before->run_id[0] ? 0 : me_fail(err, ME_E_INPUT, "%s/plan.json: it was never run", line->folder);
 }
 

@@ -300,21 +300,25 @@ static void tidy(struct recovery *r)
 /* --- the order of it --------------------------------------------------------------------------- */
 
 /* What hangs of a run that is over (SIGSTOP, a dead disk). */
-static void end_holder(const char *folder)
+static void end_holder(const char *folder, const char *run_id)
 {
-    int holder = me_plan_file_holder(folder);
+    int holder = me_plan_file_holder(folder, run_id);
     if (holder < 2) return;
     kill(holder, SIGTERM);
     kill(holder, SIGCONT);
-    for (int ms = 0; ms < HOLDER_MS && me_plan_file_holder(folder) == holder; ms += 20) poll(NULL, 0, 20);
-    if (me_plan_file_holder(folder) == holder) kill(holder, SIGKILL);
-    for (int ms = 0; ms < HOLDER_MS && me_plan_file_holder(folder) == holder; ms += 20) poll(NULL, 0, 20);
+    for (int ms = 0; ms < HOLDER_MS && me_plan_file_holder(folder, run_id) == holder; ms += 20)
+        poll(NULL, 0, 20);
+    if (me_plan_file_holder(folder, run_id) == holder) kill(holder, SIGKILL);
+    for (int ms = 0; ms < HOLDER_MS && me_plan_file_holder(folder, run_id) == holder; ms += 20)
+        poll(NULL, 0, 20);
 }
 
 static int check_over(const struct recovery *r, struct me_error *err)
 {
-    if (r->options->is_over) end_holder(r->folder);
-    int holder = me_plan_file_holder(r->folder);
+    const char *run_id = r->options->run_id;
+    if (r->options->is_over) end_holder(r->folder, run_id);
+    int holder = me_plan_file_holder(r->folder, run_id);
+    if (!holder) holder = me_plan_file_holder(r->folder, r->plan.run_id); /* of a job beside others */
     if (!holder) return 0;
     return me_fail(err, ME_E_INPUT, "%s: its run goes on (process %d); recover it when that has ended",
                    r->folder, holder);
@@ -333,7 +337,8 @@ static int make_folders(struct recovery *r, struct me_error *err)
 
 static int begin(struct recovery *r, struct me_error *err)
 {
-    if (me_plan_file_read(r->folder, &r->plan, err) || check_over(r, err)) return -1;
+    if (me_plan_file_read(r->folder, r->options->run_id, &r->plan, err) || check_over(r, err)) return -1;
+    if (r->options->run_id) r->plan.first_repeat = -1; /* its repeats go behind those of the runs since */
     if (!r->plan.run_id[0]) return me_fail(err, ME_E_INPUT, "%s/plan.json: it was never run", r->folder);
     const char *hosts = r->options->hosts_dir ? r->options->hosts_dir : r->plan.hosts_dir;
     snprintf(r->hosts_dir, sizeof r->hosts_dir, "%.1000s", hosts);
@@ -346,6 +351,15 @@ static int begin(struct recovery *r, struct me_error *err)
     return list_machines(r, err) || make_folders(r, err) ? -1 : 0;
 }
 
+/* Of a run that is in the result now, or that nothing is left of anywhere, no other plan need stay. */
+static void forget_aside(const struct recovery *r)
+{
+    char path[4200];
+    if (r->unreached || r->options->keep) return;
+    me_plan_file_path(r->folder, r->plan.run_id, path, sizeof path);
+    unlink(path);
+}
+
 int me_recover(const char *folder, const struct me_recover_options *options, FILE *out, struct me_error *err)
 {
     struct recovery r = {.folder = folder, .options = options, .out = out};
@@ -354,9 +368,11 @@ int me_recover(const char *folder, const struct me_recover_options *options, FIL
     if (rc) goto out;
     fetch_journals(&r);
     if (r.found) rc = assemble(&r, &result, err);
-    if (rc) goto out;                                           /* what was fetched stays for the next time */
-    if (r.found) rc = me_plan_file_write(folder, &r.plan, err); /* the numbers that its repeats got */
+    if (rc) goto out; /* what was fetched stays for the next time */
+    if (r.found && !options->run_id)
+        rc = me_plan_file_write(folder, NULL, &r.plan, err); /* numbers of its repeats */
     if (rc) goto out;
+    forget_aside(&r);
     if (r.found) say_done(&r, &result);
     rc = r.found ? strcmp(result.status, "complete") ? ME_E_RUN : ME_OK : say_nothing(&r);
     tidy(&r);
@@ -394,7 +410,7 @@ static bool lacks_repeats(const struct me_plan *plan, const char *folder)
 bool me_recover_is_due(const char *folder)
 {
     struct recovery r = {.folder = folder};
-    if (me_plan_file_read(folder, &r.plan, NULL)) return false;
+    if (me_plan_file_read(folder, NULL, &r.plan, NULL)) return false;
     bool is_due = lacks(&r) || lacks_repeats(&r.plan, folder);
     me_plan_release(&r.plan);
     return is_due;
@@ -457,6 +473,25 @@ static int prepare_anew(const struct settings *settings, struct me_error *err)
     return rc;
 }
 
+/* The runs that were cut off before the last one, or beside it. The exit code is the worst. */
+static int recover_others(const char *folder, const struct me_recover_options *options, int code)
+{
+    enum { OTHERS_MAX = 1000 };
+    char(*run_ids)[17] = calloc(OTHERS_MAX, sizeof *run_ids);
+    size_t count = run_ids && code >= 0 ? me_plan_file_list(folder, run_ids, OTHERS_MAX) : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct me_recover_options other = *options;
+        struct me_error why = {0};
+        other.run_id = run_ids[i];
+        fprintf(stderr, "me: %s: another run of it was cut off (%s)\n", folder, run_ids[i]);
+        int rc = me_recover(folder, &other, stderr, &why);
+        if (rc < 0) fprintf(stderr, "me: %s\n", why.text);
+        if (rc && !code) code = ME_E_RUN;
+    }
+    free(run_ids);
+    return code;
+}
+
 int me_cli_recover(int argc, char **argv, struct me_error *err)
 {
     struct settings settings = {.patience_s = 30};
@@ -477,5 +512,6 @@ int me_cli_recover(int argc, char **argv, struct me_error *err)
                                          .dirs = settings.dirs,
                                          .keep = settings.keep,
                                          .patience_s = settings.patience_s};
-    return me_recover(operands.values[0], &options, stderr, err);
+    int code = me_recover(operands.values[0], &options, stderr, err);
+    return recover_others(operands.values[0], &options, code);
 }

@@ -181,7 +181,7 @@ struct watched {
 static bool is_over(void *context)
 {
     struct watched *watched = context;
-    bool held = me_plan_file_holder(watched->folder) > 0;
+    bool held = me_plan_file_holder(watched->folder, NULL) > 0;
     watched->was_held |= held;
     return watched->was_held && !held;
 }
@@ -216,7 +216,7 @@ static void read_run_id(const char *experiment, char run_id[17])
 {
     struct me_plan plan;
     run_id[0] = '\0';
-    if (me_plan_file_read(experiment, &plan, NULL)) return;
+    if (me_plan_file_read(experiment, NULL, &plan, NULL)) return;
     memcpy(run_id, plan.run_id, sizeof plan.run_id);
     me_plan_release(&plan);
 }
@@ -277,7 +277,7 @@ static int resume(const struct settings *line, char *experiment, char **command,
     struct me_plan plan;
     int status = 0;
     char output[1024];
-    if (me_plan_file_read(experiment, &plan, err)) return -1;
+    if (me_plan_file_read(experiment, NULL, &plan, err)) return -1;
     size_t len = strlen(plan.hosts_dir);
     int rc = 0;
     if (len < 3 || strcmp(plan.hosts_dir + len - 2, ".d"))

@@ -197,6 +197,15 @@ static void take_lock(const struct me_journal *journal)
     fcntl(journal->fd, F_SETLK, &whole); /* where there are no locks it goes without */
 }
 
+/* Root in a container writes into the folder of the user who started it, and leaves the file to them. */
+static void give_to_owner(const struct me_journal *journal)
+{
+    struct stat dir;
+    if (stat(journal->dir, &dir) || dir.st_uid == geteuid()) return;
+    if (fchown(journal->fd, dir.st_uid, dir.st_gid))
+        return; /* then root alone can read it: me recover does, as root */
+}
+
 int me_journal_open(struct me_journal **out, const char *dir, const char *name, struct me_error *err)
 {
     struct me_journal *journal = allocate(dir, name, err);
@@ -211,6 +220,7 @@ int me_journal_open(struct me_journal **out, const char *dir, const char *name, 
         me_fail_errno(err, ME_E_RUN, errno, "%s", journal->path);
         goto out;
     }
+    give_to_owner(journal);
     take_lock(journal);
     if (start_writer(journal, err)) {
         unlink(journal->path);

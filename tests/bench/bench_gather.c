@@ -168,7 +168,8 @@ static int gather(const char *folder, int rank, int ranks)
     int rc = me_gather_split(MPI_COMM_WORLD, &data, &err);
     if (!rc && rank == 0) rc = lead(data, &plan, roles, folder, &record);
     if (!rc && rank) {
-        struct me_follow follow = {.comm = MPI_COMM_WORLD, .data = data};
+        struct me_follow follow = {
+            .comm = MPI_COMM_WORLD, .data = data, .lost_after_s = 600, .heard_ns = me_clock_mono_ns()};
         const struct me_maker_input input = {&plan.machines[rank], &record, NULL};
         MPI_Barrier(data);
         rc = me_follow_finish(&follow, &input, &stored, &err);
@@ -231,13 +232,16 @@ static void plain(const char *folder, int rank, int ranks)
 int main(int argc, char **argv)
 {
     int rank, ranks, rc = 0;
+    struct me_gather_room room = {0};
     MPI_Init(&argc, &argv);
+    if (me_gather_open(&room, NULL)) MPI_Abort(MPI_COMM_WORLD, 1);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
     if (argc == 3 && !strcmp(argv[1], "--plain"))
         plain(argv[2], rank, ranks);
     else
         rc = gather(argv[argc - 1], rank, ranks);
+    me_gather_close(&room);
     MPI_Finalize();
     return rc ? 1 : 0;
 }

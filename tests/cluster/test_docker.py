@@ -349,6 +349,37 @@ def test_nothing_outlives(ready, what):
         assert list(read(ground, "after").machines.status) == ["ok"] * 3
 
 
+def test_me_recover(ready):
+    """The journals lie on the machines; containers send them, and take them away. n2's was written by root within."""
+    for name in NAMES:  # of the kills before
+        ready[name].sh("rm -rf /root/.local/state/machine-energy /home/*/.local/state/machine-energy", check=True)
+    command = "sh -c '[ $ME_REPEAT = 1 ] && exec sleep 0.7; exec sleep 62'"
+    line = f". gen.hosts.d/env; exec mpirun -hostfile gen.hosts me_bench cut --repeats 2 -- {command}"
+    run = ready.head.popen(["bash", "-c", line])
+    try:
+        assert me_test.wait_until(lambda: all(find(ready[n], "sleep 62") for n in NAMES), 20), run.communicate()
+        time.sleep(1.2)
+        folder = ready["n2"].path("/home/lab.user/.local/state/machine-energy")
+        assert [path.stat().st_uid for path in folder.glob("*.mej")] == [ready["n2"].users["lab.user"].uid]
+        ready.head.run(["pkill", "-KILL", "-f", "^mpirun -hostfile"], check=True)
+        gone = me_test.wait_until(lambda: containers(ready) == {"n1": ["foreign"]} and ours(ready) == [], 45, 0.1)
+        assert gone, (containers(ready), ours(ready))
+    finally:
+        me_test.kill_group(run)
+        run.communicate()
+    said = ready.head.run(["me", "recover", "cut"], timeout=60)
+    assert said.rc == 1, said  # the second repeat was cut off
+    result = read(ready, "cut")
+    for i in (1, 2, 3):
+        row = runs(result, i).iloc[0]
+        assert row["repeat"] == 1
+        assert row.energy_j == pytest.approx(POWER[i] * row.duration_s, rel=2e-3, abs=POWER[i] * 1.5 * TICK_S)
+        assert result.machines.set_index("machine_id").engine[i].startswith("docker ")
+    assert containers(ready) == {"n1": ["foreign"]} and ours(ready) == []
+    assert not [path for n in NAMES for path in ready[n].path("/").glob("*/.local/state/machine-energy/*")]
+    assert not [path for n in NAMES for path in ready[n].path("/").glob("home/*/.local/state/machine-energy/*")]
+
+
 def test_what_a_killed_engine_left(ready):
     """A container that was made and never started goes at the next start; a foreign one stays, and so do images."""
     engine = ready.engines["n3"]

@@ -158,6 +158,31 @@ def test_rank_0_is_killed(ground, ended):
     assert len(list(Path(ground.work, "head").glob("plan-*.json"))) == 1
 
 
+def test_a_run_before_the_last_is_recovered_too(ground, ended):
+    """It was cut off and never recovered, and its experiment begun anew: its repeats go behind those of the new run."""
+    command = "sh -c '[ $ME_REPEAT = 1 ] || [ -e /tmp/quick ] && exec sleep 0.5; exec sleep 62'"
+    run = start(ground, "before", command)
+    alone(ground.head, "me_bench ", signal.SIGKILL)
+    run.communicate(timeout=40)
+    assert me_test.wait_until(lambda: nothing_runs(ground), 15), ours(ground)
+    for name in MACHINES:
+        ground[name].sh("touch /tmp/quick", check=True)
+    said = launch(ground, "--repeats 2", "--", command, name="before")
+    assert "the run before was cut off and is not recovered" in said.err
+    said = ground.head.run(["me", "recover", "before"], timeout=60)
+    assert said.rc == 1 and "another run of it was cut off" in said.err, said
+    result = read(ground, "before")
+    for number, power_w in ((1, 50), (2, 80), (3, 120)):
+        rows = runs(result, number)
+        assert list(rows["repeat"]) == [1, 2, 3] and rows.start_unix_ns.iloc[2] < rows.start_unix_ns.iloc[0]
+        for row in rows.itertuples():
+            check_energy(row, power_w, 0.5)
+    assert not list(Path(ground.work, "before").glob("plan-*.json"))
+    for name in MACHINES:
+        ground[name].sh("rm /tmp/quick", check=True)
+        assert not list(ground[name].path("/root/.local/state/machine-energy").glob("*.mej"))
+
+
 def test_mpirun_is_killed(ground, ended):
     """Rank 0 may still write what it gets to hear; what is not in it is in the journals."""
     run = start(ground, "mpirun")
