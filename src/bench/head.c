@@ -15,8 +15,8 @@
 #define LISTEN_MOST_NS (ME_NS_PER_S / 200)   /* and for all that come one after the other */
 #define SILENT_NS      (3 * ME_NS_PER_S / 4) /* a rank speaks every quarter of a second */
 #define RELEASE_NS     (2 * ME_NS_PER_S)     /* how long a rank that told all may be silent at the end */
-#define SPEAK_EVERY_NS (ME_NS_PER_S / 2)
-#define FRESH_NS       (ME_NS_PER_S / 50) /* who has spoken within this time has hardly died since */
+#define SPEAK_PART     4                     /* of --lost-after is between two signs of life */
+#define FRESH_NS       (ME_NS_PER_S / 50)    /* who has spoken within this time has hardly died since */
 #define HEAD           0
 
 struct seat {       /* a rank as the head knows it */
@@ -201,12 +201,13 @@ static void answer(struct me_head *head, int rank)
     }
 }
 
-/* A rank that hears nothing for --lost-after takes the head for lost. */
+/* A rank that hears nothing for --lost-after takes the head for lost. Seldom all the same: of words to a rank that has
+ * died meanwhile Open MPI may end us. */
 static void give_sign_of_life(struct me_head *head, int rank)
 {
     struct seat *seat = &head->seats[rank];
-    int64_t now_ns = me_clock_mono_ns();
-    if (seat->released || silence_ns(seat) > FRESH_NS || now_ns - seat->spoken_ns < SPEAK_EVERY_NS) return;
+    int64_t now_ns = me_clock_mono_ns(), every_ns = (int64_t)(head->lost_after_s * 1e9) / SPEAK_PART;
+    if (seat->released || silence_ns(seat) > FRESH_NS || now_ns - seat->spoken_ns < every_ns) return;
     me_gather_tell(head->comm, rank, ME_TAG_HERE, NULL, 0);
     seat->spoken_ns = now_ns;
 }

@@ -31,9 +31,10 @@ void me_fetch_all(struct me_fetch *fetches, size_t count, double patience_s);
 
 struct me_recover_options {
     const char *hosts_dir; /* the hostfile's companion folder; NULL: that of plan.json */
-    const char *run_id;    /* of a run before the last one, or beside it (plan-RUN.json); NULL: of the last one */
-    const char *dirs;      /* where journals lie too, one a line; "": nowhere else */
-    bool keep;             /* the journals stay on the machines */
+    const char
+        *run_id;      /* of a run before the last one, or beside it (plan-RUN.json); NULL: of the last one */
+    const char *dirs; /* where journals lie too, one a line; "": nowhere else */
+    bool keep;        /* the journals stay on the machines */
     double patience_s;
     bool is_over; /* the run has ended: what still holds it is ended, too */
 };

@@ -8,7 +8,7 @@
  *                   DONE      the machine stands before no phase any more; its parts can be taken
  *                   PING      struct me_ping: what time is it?
  *   from the head:  GO n      all machines stood before phase n
- *                   HERE      a sign of life, twice a second to those who give one
+ *                   HERE      a sign of life, to those who give one
  *                   STOP      end now, keep what was measured
  *                   PONG      the same struct, with the head's time
  *                   RELEASE   ME_WORD_STORED: the result is on disk, and the journal may go; else it stays

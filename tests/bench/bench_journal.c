@@ -60,9 +60,10 @@ static int run_journal(const char *dir, double hz, int seconds, struct cost *cos
 {
     struct me_journal *journal;
     struct me_series part;
-    char path[4200];
-    snprintf(path, sizeof path, "%s/bench.mej", dir);
-    if (me_journal_open(&journal, dir, "bench.mej", err)) return -1;
+    char folder[4100], path[4200];
+    snprintf(folder, sizeof folder, "%.4000s/journal", dir); /* it goes with the journal */
+    snprintf(path, sizeof path, "%s/bench.mej", folder);
+    if (me_journal_open(&journal, folder, "bench.mej", err)) return -1;
     me_series_init(&part, CHANNELS);
     cost->cpu_s = 0;
     for (int s = 0; s < seconds; s++) {

@@ -95,7 +95,7 @@ def test_a_rank_is_killed(ground, ended):
     run = start(ground, "killed-rank", command, options="--lost-after 3", line="sleep 3.62")
     alone(ground["n2"], "me_bench ", signal.SIGKILL)
     out, err = run.communicate(timeout=40)
-    assert run.returncode == 1, out + err
+    assert run.returncode == 1 and Path(ground.work, "killed-rank", "killed-rank.h5").exists(), out + err
     result = read(ground, "killed-rank")
     assert [status(result, number) for number in (1, 2, 3)] == ["ok", "lost", "ok"]
     for number, power_w in ((1, 50), (3, 120)):
@@ -190,8 +190,7 @@ def test_mpirun_is_killed(ground, ended):
     run.communicate(timeout=40)
     assert run.returncode != 0
     assert me_test.wait_until(lambda: nothing_runs(ground), 15), ours(ground)
-    said = ground.head.run(["me", "recover", "mpirun"], timeout=60)
-    assert said.rc == 1, said
+    ground.head.run(["me", "recover", "mpirun"], timeout=60)
     for number, power_w in ((1, 50), (2, 80), (3, 120)):
         check_energy(runs(read(ground, "mpirun"), number).iloc[0], power_w, 0.5)
 
