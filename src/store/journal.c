@@ -31,9 +31,10 @@ struct me_journal {
     int64_t synced_ns, cpu_ns; /* cpu_ns: the writer's, once it has ended */
     int waiting;               /* callers of me_journal_settle */
     bool closing, ended;       /* the writer shall end; has ended */
-    bool is_slow;              /* somebody waited in vain: nobody does again until the disk has caught up */
-    int full;                  /* errno of a disk without room, as long as that lasts */
-    int failed;                /* errno of what cannot be mended: nothing is appended after it */
+    bool abandoned; /* nobody waits for it any more: it takes all away itself, if it ever comes back */
+    bool is_slow;   /* somebody waited in vain: nobody does again until the disk has caught up */
+    int full;       /* errno of a disk without room, as long as that lasts */
+    int failed;     /* errno of what cannot be mended: nothing is appended after it */
     char dir[PATH_MAX], path[PATH_MAX];
 };
 
@@ -175,7 +176,9 @@ static void *keep_writing(void *arg)
     journal->cpu_ns = me_clock_thread_cpu_ns();
     me_buffer_release(&journal->queue);
     pthread_cond_broadcast(&journal->done);
+    bool abandoned = journal->abandoned;
     pthread_mutex_unlock(&journal->lock);
+    if (abandoned) release(journal);
     return NULL;
 }
 
@@ -276,7 +279,8 @@ int64_t me_journal_cpu_ns(struct me_journal *journal)
     return cpu_ns;
 }
 
-/* Whether the writer has come to its end; one that hangs in the kernel is left behind with all it holds. */
+/* Whether the writer has come to its end; one that hangs in the kernel is left behind with all it holds, the journal
+ * too. */
 static bool end_writer(struct me_journal *journal)
 {
     int64_t until_ns = me_clock_mono_ns() + CLOSE_NS;
@@ -285,20 +289,23 @@ static bool end_writer(struct me_journal *journal)
     pthread_cond_broadcast(&journal->news);
     while (!journal->ended && wait_until(journal, &journal->done, until_ns)) continue;
     bool ended = journal->ended;
-    pthread_mutex_unlock(&journal->lock);
+    pthread_t writer = journal->writer;
+    journal->abandoned = !ended;
+    pthread_mutex_unlock(&journal->lock); /* from here on an abandoned one may be gone */
     if (ended)
-        pthread_join(journal->writer, NULL);
+        pthread_join(writer, NULL);
     else
-        pthread_detach(journal->writer);
+        pthread_detach(writer);
     return ended;
 }
 
 int me_journal_close(struct me_journal *journal, bool keep, struct me_error *err)
 {
+    char path[PATH_MAX];
     if (!journal) return 0;
+    memcpy(path, journal->path, sizeof path);
     if (!end_writer(journal))
-        return me_fail(err, ME_E_RUN, "%s: the journal is incomplete: its disk does not answer",
-                       journal->path);
+        return me_fail(err, ME_E_RUN, "%s: the journal is incomplete: its disk does not answer", path);
     int failed = journal->failed, rc = 0;
     if (close(journal->fd) && !failed) failed = errno;
     journal->fd = -1;
