@@ -68,4 +68,4 @@ def test_the_rank_is_killed_during_the_check(env, tmp_path):
     assert len(ranks) == 1, left(tmp_path)
     os.kill(ranks[0], signal.SIGKILL)
     finish(run, tmp_path)
-    assert run.returncode == 128 + signal.SIGKILL
+    assert run.returncode == 1  # the guard in front of it tells what failed in our own codes

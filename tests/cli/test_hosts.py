@@ -687,7 +687,7 @@ def test_run_hands_on_every_option_of_me_bench(ground_as_new):
     given = []
     for row in rows[0]:
         name, value = re.match(r"(--[\w-]+)(=?)", row).groups()
-        if name not in ("--help", "--version", "--force", "--framework", "--train-func", "--args", "--python"):  # not with a command
+        if name not in ("--help", "--version", "--force", "--resume", "--framework", "--train-func", "--args", "--python"):  # not with a command
             given.append(name + (f"={VALUES.get(name, '3')}" if value else ""))
     bin_ = Path(ground.work, "exp bin")
     bin_.mkdir()
