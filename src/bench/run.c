@@ -260,16 +260,24 @@ static void measure(struct world *w, struct me_head *head, struct me_buffer *rec
     me_folder_remove(&w->folder);
 }
 
-/* A run that was cut off here and never recovered: its plan stays too, by which its journals can still be fetched. */
+/* Is what it measured not in the result? A run that adds to one knows its first number only when it is. */
+static bool is_unrecovered(const struct world *w, const struct me_plan *plan)
+{
+    char result[4200];
+    me_experiment_result_path(w->options.folder, result, sizeof result);
+    return plan->run_id[0] && (access(result, F_OK) || plan->first_repeat < 0);
+}
+
+/* A run that was cut off here and never recovered: its plan stays too, by which its journals can still be fetched. A
+ * job beside us has its own there already. */
 static void keep_plan_before(const struct world *w)
 {
-    char path[4200], aside[4200], result[4200];
+    char path[4200], aside[4200];
     struct me_plan before;
-    me_experiment_result_path(w->options.folder, result, sizeof result);
-    if (!access(result, F_OK) || me_plan_file_read(w->options.folder, NULL, &before, NULL)) return;
+    if (me_plan_file_read(w->options.folder, NULL, &before, NULL)) return;
     me_plan_file_path(w->options.folder, NULL, path, sizeof path);
     me_plan_file_path(w->options.folder, before.run_id, aside, sizeof aside);
-    if (before.run_id[0] && !w->options.shared && !rename(path, aside))
+    if (is_unrecovered(w, &before) && !link(path, aside))
         fprintf(w->out,
                 "me_bench: the run before was cut off and is not recovered; its journals stay on the "
                 "machines, and me recover %s will fetch them too\n",

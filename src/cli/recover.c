@@ -364,11 +364,12 @@ static int begin(struct recovery *r, struct me_error *err)
     return list_machines(r, err) || make_folders(r, err) ? -1 : 0;
 }
 
-/* Of a run that is in the result now, or that nothing is left of anywhere, no other plan need stay. */
+/* Of a run that is in the result now, or that nothing is left of anywhere, no other plan need stay. The nodes of a job
+ * are looked for in our own home only: a journal that is not there may lie in theirs. */
 static void forget_aside(const struct recovery *r)
 {
     char path[4200];
-    if (r->unreached || r->options->keep) return;
+    if (r->unreached || r->options->keep || (!r->plan.from_hostfile && r->found < r->count)) return;
     me_plan_file_path(r->folder, r->plan.run_id, path, sizeof path);
     unlink(path);
 }
